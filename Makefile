@@ -3,8 +3,8 @@
 SHELL      := /bin/bash
 GO         ?= go
 VERSION    := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
-# One variable of the program is set by the linker; version control stamping is off so that a build is the same anywhere.
-BUILDFLAGS := -trimpath -buildvcs=false
+# One variable of the program is set by the linker; stamping by go itself is off, so that a build is the same anywhere.
+BUILDFLAGS := -buildvcs=false
 LDFLAGS    := -X main.version=$(VERSION)
 TARGETS    := linux/amd64/tributary-linux-amd64 linux/arm64/tributary-linux-arm64 linux/arm/tributary-linux-armv7 windows/amd64/tributary-windows-amd64.exe
 
@@ -70,7 +70,7 @@ fuzz: ## every fuzz target for FUZZTIME=20s each
 dist: ## static binaries for four platforms, with checksums
 	rm -rf dist && mkdir dist
 	@set -e; for t in $(TARGETS); do IFS=/ read -r os arch name <<<"$$t"; echo "$$name"; \
-	  CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch GOARM=7 $(GO) build $(BUILDFLAGS) -ldflags "-s -w $(LDFLAGS)" -o dist/$$name ./cmd/tributary; done
+	  CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch GOARM=7 $(GO) build -trimpath $(BUILDFLAGS) -ldflags "-s -w $(LDFLAGS)" -o dist/$$name ./cmd/tributary; done
 	cd dist && sha256sum tributary-* > SHA256SUMS && cat SHA256SUMS
 
 clean: ## remove what was built (not .cache and .tools, which were downloaded)
