@@ -16,13 +16,18 @@ have go || fail "go is missing: install the Go that go.mod asks for, from https:
 have node && have npm || fail "node and npm are missing: install Node.js 20 or newer (on Debian 13: apt-get install nodejs npm)."
 [ "$(node -p 'process.versions.node.split(".")[0]')" -ge 20 ] || fail "node $(node --version) is too old: install Node.js 20 or newer."
 
-# The server's core package alone: it brings the program, but no system service and no database of its own.
-missing=()
-have mariadbd && have mariadb-install-db || missing+=(mariadb-server-core)
-have mariadb || missing+=(mariadb-client-core)
-have jing || missing+=(jing)
-have chromium || missing+=(chromium)
-have gcc || missing+=(gcc libc6-dev) # the race detector links with it
+# look sets missing to the Debian packages of the programs that are not there. Of the server it is the core package alone, which
+# brings the program but no system service and no database of its own.
+look() {
+  missing=()
+  have mariadbd && have mariadb-install-db || missing+=(mariadb-server-core)
+  have mariadb || missing+=(mariadb-client-core)
+  have jing || missing+=(jing)
+  have chromium || missing+=(chromium)
+  have gcc || missing+=(gcc libc6-dev) # the race detector links with it
+}
+
+look
 if [ ${#missing[@]} -gt 0 ]; then
   how="run: apt-get install --no-install-recommends ${missing[*]}"
   have apt-get || fail "${missing[*]} missing, and this is no Debian: install them, then run again."
@@ -40,6 +45,8 @@ if [ ${#missing[@]} -gt 0 ]; then
     fail "apt-get could not install ${missing[*]}: mend what it says above, or as root $how"
   fi
   rm -f "$log"
+  look
+  [ ${#missing[@]} -eq 0 ] || fail "${missing[*]} was installed, but its programs are not in PATH."
 fi
 
 # npm packages: each folder with a lock file, when its lock differs from the one that was installed.
