@@ -59,6 +59,7 @@ func TestFileRules(t *testing.T) {
 		{"interface check", "a/a.go", "package a\nimport \"io\"\nvar _ io.Reader = T{}\n", Vars, nil},
 		{"error", "a/a.go", "package a\nimport \"errors\"\nvar ErrGone = errors.New(\"gone\")\n", Vars, nil},
 		{"error of a renamed import", "a/a.go", "package a\nimport e \"errors\"\nvar ErrGone = e.New(\"gone\")\n", Vars, nil},
+		{"error of the package alone", "a/a.go", "package a\nimport \"errors\"\nvar errGone = errors.New(\"gone\")\n", Vars, nil},
 		{"error with another name", "a/a.go", "package a\nimport \"errors\"\nvar gone = errors.New(\"gone\")\n", Vars, []string{"a/a.go:3: package variable gone"}},
 		{"error of another package", "a/a.go", "package a\nimport \"m/errors\"\nvar ErrGone = errors.New(\"gone\")\n", Vars, []string{"a/a.go:3: package variable ErrGone"}},
 		{"regexp", "a/a.go", "package a\nimport \"regexp\"\nvar id = regexp.MustCompile(`a`)\n", Vars, nil},
