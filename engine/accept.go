@@ -1,0 +1,310 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"sync"
+
+	"github.com/tributary-sync/tributary/audit"
+	"github.com/tributary-sync/tributary/feed"
+	"github.com/tributary-sync/tributary/fhir"
+	"github.com/tributary-sync/tributary/search"
+	"github.com/tributary-sync/tributary/store"
+	"github.com/tributary-sync/tributary/syncerr"
+	"github.com/tributary-sync/tributary/version"
+)
+
+// Batch is what Accept takes at once. Events of one unit stand together. Position and Run, where given, are written in the
+// same transaction: the cursor never passes an event without a recorded fate (invariant 3).
+type Batch struct {
+	Link     Link
+	Events   []feed.Event
+	Names    []feed.Name
+	Position *store.Position
+	Run      *audit.Run // counts are raised when the transaction has committed
+}
+
+// Accept decides about each event of a batch and writes what follows, in one transaction. It returns one receipt an event, in
+// their order. A bad event is refused in its receipt (and parked, when it came from the parent) and harms no other; one
+// refused member of a unit refuses the unit. The returned error means that nothing was written: the database is away or full,
+// or the context ended.
+func (e *Engine) Accept(ctx context.Context, b Batch) ([]feed.Receipt, error) {
+	ready := e.prepare(b.Events)
+	receipts, run, err := e.acceptAll(ctx, b, ready)
+	if err != nil && !stops(ctx, err) {
+		receipts, run, err = e.acceptEach(ctx, b, ready)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if b.Run != nil {
+		*b.Run = run
+	}
+	return receipts, nil
+}
+
+// stops reports whether an error of a transaction has nothing to do with what was in it.
+func stops(ctx context.Context, err error) bool {
+	return ctx.Err() != nil || syncerr.KindOf(err).Retry()
+}
+
+func (e *Engine) acceptAll(ctx context.Context, b Batch, ready []incoming) ([]feed.Receipt, audit.Run, error) {
+	var receipts []feed.Receipt
+	var run audit.Run
+	err := e.store.Write(ctx, func(tx *store.Tx) error {
+		if b.Run != nil {
+			run = *b.Run
+		}
+		var err error
+		if receipts, err = e.accept(tx, b, ready, &run); err != nil {
+			return err
+		}
+		return e.progress(tx, b, run)
+	})
+	return receipts, run, err
+}
+
+func (e *Engine) progress(tx *store.Tx, b Batch, run audit.Run) error {
+	if b.Position != nil {
+		if err := tx.SetPosition("parent", b.Link.direction(), *b.Position); err != nil {
+			return err
+		}
+	}
+	if b.Run != nil {
+		return tx.SaveRun(run)
+	}
+	return nil
+}
+
+// acceptEach is the second try of a batch whose transaction failed: each unit alone, so that only what makes it fail is
+// refused. The cursor moves after all of them have their fate.
+func (e *Engine) acceptEach(ctx context.Context, b Batch, ready []incoming) ([]feed.Receipt, audit.Run, error) {
+	var out []feed.Receipt
+	run := audit.Run{}
+	if b.Run != nil {
+		run = *b.Run
+	}
+	for _, g := range units(ready) {
+		one := Batch{Link: b.Link, Names: b.Names, Events: nil, Run: &run}
+		receipts, after, err := e.acceptAll(ctx, one, g)
+		if err != nil && !stops(ctx, err) {
+			for i := range g {
+				g[i].refusal = syncerr.Wrap(syncerr.Internal, "the database does not take it", err)
+			}
+			receipts, after, err = e.acceptAll(ctx, one, g)
+		}
+		if err != nil {
+			return nil, run, err
+		}
+		out, run = append(out, receipts...), after
+	}
+	err := e.store.Write(ctx, func(tx *store.Tx) error { return e.progress(tx, b, run) })
+	return out, run, err
+}
+
+// incoming is an event with all that can be found out about it before the transaction.
+type incoming struct {
+	feed.Event
+	packed  *store.Packed
+	refusal error
+}
+
+// prepare checks events and packs their contents, on all cores, before the transaction begins.
+func (e *Engine) prepare(events []feed.Event) []incoming {
+	out := make([]incoming, len(events))
+	workers := min(runtime.GOMAXPROCS(0), (len(events)+15)/16)
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			for i := w; i < len(events); i += workers {
+				out[i] = e.prepareOne(events[i])
+			}
+		})
+	}
+	wg.Wait()
+	return out
+}
+
+func (e *Engine) prepareOne(ev feed.Event) incoming {
+	in := incoming{Event: ev}
+	bad := func(format string, args ...any) incoming {
+		in.refusal = syncerr.New(syncerr.Invalid, "accept "+ev.Key.String(), format, args...)
+		return in
+	}
+	if err := ev.Key.Validate(); err != nil {
+		return bad("%v", err)
+	}
+	if err := ev.Stamp.Validate(); err != nil {
+		return bad("%v", err)
+	}
+	if ev.Stamp.Deleted || ev.Content == nil {
+		return in
+	}
+	r, err := fhir.Parse(ev.Content, e.limit)
+	switch {
+	case err != nil:
+		in.refusal = syncerr.Wrap(syncerr.Invalid, "accept "+ev.Key.String(), err)
+		return in
+	case r.Key != ev.Key:
+		return bad("its content is of %s", r.Key)
+	}
+	r = r.Bare()
+	if version.Hash(r.Hash()) != ev.Stamp.Hash {
+		return bad("its content does not have the hash of its stamp: it was damaged on the way or at its source")
+	}
+	in.Content = r.Body
+	in.packed = e.store.Pack(r.Body, search.Values(r.Key, r.Body))
+	return in
+}
+
+// units splits a batch into what has one fate: single events and units.
+func units(events []incoming) [][]incoming {
+	var out [][]incoming
+	for i := 0; i < len(events); {
+		n := i + 1
+		for events[i].Unit != "" && n < len(events) && events[n].Unit == events[i].Unit {
+			n++
+		}
+		out = append(out, events[i:n])
+		i = n
+	}
+	return out
+}
+
+func (e *Engine) accept(tx *store.Tx, b Batch, ready []incoming, run *audit.Run) ([]feed.Receipt, error) {
+	keys := make([]fhir.Key, 0, len(ready))
+	for _, in := range ready {
+		if in.refusal == nil {
+			keys = append(keys, in.Key)
+		}
+	}
+	if err := tx.Load(keys); err != nil {
+		return nil, err
+	}
+	for _, n := range b.Names {
+		if err := tx.NameReplica(n.Replica, n.Node); err != nil {
+			return nil, err
+		}
+	}
+	a := acceptance{e: e, tx: tx, link: b.Link, run: run}
+	for _, g := range units(ready) {
+		if err := a.unit(g); err != nil {
+			return nil, err
+		}
+	}
+	return a.receipts, nil
+}
+
+// acceptance is one run of accept.
+type acceptance struct {
+	e        *Engine
+	tx       *store.Tx
+	link     Link
+	run      *audit.Run
+	receipts []feed.Receipt
+}
+
+// unit gives each member its fate. One refused member refuses all of them.
+func (a *acceptance) unit(g []incoming) error {
+	var refusal error
+	for _, in := range g {
+		if in.refusal == nil {
+			var err error
+			if in.refusal, err = a.lacking(in); err != nil {
+				return err
+			}
+		}
+		if in.refusal != nil {
+			refusal = in.refusal
+			if len(g) > 1 {
+				refusal = fmt.Errorf("a member of its transaction was refused: %w", refusal)
+			}
+			break
+		}
+	}
+	for _, in := range g {
+		r := feed.Receipt{Key: in.Key, Version: in.Stamp.Version}
+		var conflict string
+		var err error
+		if refusal != nil {
+			r.Result, r.Reason, r.Retry = feed.Refused, refusal.Error(), syncerr.KindOf(refusal).Retry()
+			err = a.park(in, refusal)
+		} else {
+			r.Result, conflict, err = a.one(in)
+		}
+		if err != nil {
+			return err
+		}
+		if err := a.record(in, &r, conflict); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lacking returns a refusal for an event that came without a content which this node does not have.
+func (a *acceptance) lacking(in incoming) (refusal, err error) {
+	if in.packed != nil || in.Stamp.Deleted {
+		return nil, nil
+	}
+	cur, ok, err := a.tx.Current(in.Key)
+	if err != nil || ok && (cur.Stamp.Hash == in.Stamp.Hash || cur.Stamp.Vector.Contains(in.Stamp.Version)) {
+		return nil, err
+	}
+	return syncerr.New(syncerr.Transient, "accept "+in.Key.String(), "version %s came without its content", in.Stamp.Version), nil
+}
+
+func (a *acceptance) park(in incoming, refusal error) error {
+	if !a.link.fromParent() {
+		return nil // the child keeps it: it gets the receipt
+	}
+	if in.Key.Validate() != nil {
+		in.Key = fhir.Key{Type: "Basic", ID: "unreadable"}
+	}
+	return a.tx.Park(store.Parked{
+		Direction: "pull", Peer: "parent", Key: in.Key, Cursor: feed.Cursor{Epoch: a.link.Epoch, Seq: in.Seq}, Unit: in.Unit, UnitSize: in.UnitSize,
+		Action: in.Action, Stamp: in.Stamp, Content: in.Event.Content, Reason: refusal.Error(), Kind: syncerr.KindOf(refusal).String(),
+	})
+}
+
+// record counts an event, writes its audit row and completes its receipt.
+func (a *acceptance) record(in incoming, r *feed.Receipt, conflict string) error {
+	cur, ok, err := a.tx.Current(in.Key)
+	if err != nil {
+		return err
+	}
+	if ok {
+		r.Stamp = cur.Stamp
+	}
+	a.receipts = append(a.receipts, *r)
+	a.run.Read++
+	outcome := audit.Outcome(r.Result)
+	switch r.Result {
+	case feed.Refused:
+		if a.link.fromParent() {
+			outcome = audit.Parked
+		}
+		a.run.Parked++
+	case feed.Same, feed.Superseded:
+		a.run.Skipped++
+	case feed.Held, feed.Deferred:
+		a.run.Held++
+	default:
+		a.run.Applied++
+	}
+	if r.Result != feed.Refused {
+		if _, err := a.tx.Unpark("parent", "pull", in.Key); err != nil {
+			return err
+		}
+	}
+	if a.e.cfg.Quiet && outcome.Success() && conflict == "" || r.Result == feed.Same {
+		return nil
+	}
+	a.tx.Audit(audit.Record{
+		Operation: a.link.operation(), Outcome: outcome, Action: string(in.Action), Key: in.Key, Version: in.Stamp.Version,
+		Peer: a.link.Peer, Run: a.link.Run, URL: "/fhir/R4/" + in.Key.String(), ParentURL: a.link.ParentURL, LocalURL: a.e.cfg.URL,
+		LinkType: a.link.ClientName, Conflict: conflict, Bytes: int64(len(in.Content)), Details: r.Reason, HTTPStatus: 200,
+	})
+	return nil
+}

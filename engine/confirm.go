@@ -1,0 +1,134 @@
+package engine
+
+import (
+	"context"
+
+	"github.com/tributary-sync/tributary/audit"
+	"github.com/tributary-sync/tributary/feed"
+	"github.com/tributary-sync/tributary/store"
+	"github.com/tributary-sync/tributary/syncerr"
+)
+
+// Delivery is what a push learnt of a batch: the events that were sent and the parent's receipts, in the same order.
+type Delivery struct {
+	Link       Link
+	Events     []feed.Event
+	Receipts   []feed.Receipt
+	Position   *store.Position
+	Run        *audit.Run
+	HTTPStatus int
+}
+
+// Confirm notes the parent's receipts in one transaction: vectors that both sides now share, holds that ended, what was
+// refused and parked, audit rows, the cursor and the counts. It returns a Transient error, and writes nothing, where the
+// parent refused something only for now.
+func (e *Engine) Confirm(ctx context.Context, d Delivery) error {
+	if len(d.Receipts) != len(d.Events) {
+		return syncerr.New(syncerr.Transient, "push", "the parent answered %d of %d changes", len(d.Receipts), len(d.Events))
+	}
+	for i, r := range d.Receipts {
+		if r.Key != d.Events[i].Key || r.Version != d.Events[i].Stamp.Version {
+			return syncerr.New(syncerr.Invalid, "push", "the parent's receipt %d is for %s, not for %s", i, r.Key, d.Events[i].Key)
+		}
+		if r.Result == feed.Refused && r.Retry {
+			return syncerr.New(syncerr.Transient, "push", "the parent cannot take %s now: %s", r.Key, r.Reason)
+		}
+	}
+	var run audit.Run
+	err := e.store.Write(ctx, func(tx *store.Tx) error {
+		if d.Run != nil {
+			run = *d.Run
+		}
+		for i, r := range d.Receipts {
+			if err := e.confirmOne(tx, d, d.Events[i], r, &run); err != nil {
+				return err
+			}
+		}
+		if d.Position != nil {
+			if err := tx.SetPosition("parent", "push", *d.Position); err != nil {
+				return err
+			}
+		}
+		if d.Run != nil {
+			return tx.SaveRun(run)
+		}
+		return nil
+	})
+	if err == nil && d.Run != nil {
+		*d.Run = run
+	}
+	return err
+}
+
+func (e *Engine) confirmOne(tx *store.Tx, d Delivery, ev feed.Event, r feed.Receipt, run *audit.Run) error {
+	outcome := audit.Outcome(r.Result)
+	run.Read++
+	switch r.Result {
+	case feed.Refused:
+		outcome = audit.Parked
+		run.Parked++
+		if err := tx.NoteRefusal(ev.Key, r.Reason); err != nil {
+			return err
+		}
+		err := tx.Park(store.Parked{
+			Direction: "push", Peer: "parent", Key: ev.Key, Cursor: feed.Cursor{Epoch: tx.Identity().Epoch, Seq: ev.Seq}, Unit: ev.Unit, UnitSize: ev.UnitSize,
+			Action: ev.Action, Stamp: ev.Stamp, Reason: r.Reason, Kind: syncerr.Invalid.String(),
+		})
+		if err != nil {
+			return err
+		}
+	case feed.Same, feed.Superseded:
+		run.Skipped++
+	case feed.Deferred:
+		run.Held++
+	default:
+		run.Applied++
+	}
+	if r.Result != feed.Refused {
+		if err := e.unite(tx, d.Link, ev, r); err != nil {
+			return err
+		}
+		if _, err := tx.Unpark("parent", "push", ev.Key); err != nil {
+			return err
+		}
+	}
+	if e.cfg.Quiet && outcome.Success() {
+		return nil
+	}
+	tx.Audit(audit.Record{
+		Operation: audit.Push, Outcome: outcome, Action: string(ev.Action), Key: ev.Key, Version: ev.Stamp.Version, Peer: d.Link.Peer,
+		Run: d.Link.Run, URL: "/fhir/R4/" + ev.Key.String(), ParentURL: d.Link.ParentURL, LocalURL: e.cfg.URL, LinkType: d.Link.ClientName,
+		Bytes: int64(len(ev.Content)), Details: r.Reason, HTTPStatus: d.HTTPStatus,
+	})
+	return nil
+}
+
+// unite takes over what the parent's copy has seen where it is the same version or content as the own one (DESIGN.md 4.2).
+func (e *Engine) unite(tx *store.Tx, link Link, ev feed.Event, r feed.Receipt) error {
+	cur, ok, err := tx.Current(ev.Key)
+	if err != nil || !ok || r.Stamp.IsZero() {
+		return err
+	}
+	if err := r.Stamp.Validate(); err != nil {
+		return err
+	}
+	same := r.Stamp.Version == cur.Stamp.Version
+	if !same && !r.Stamp.SameContent(cur.Stamp) {
+		return nil
+	}
+	s := cur.Stamp.Seeing(r.Stamp.Vector)
+	if s.Vector.Equal(cur.Stamp.Vector) {
+		if same {
+			return tx.MarkDelivered(ev.Key, link.Epoch)
+		}
+		return nil
+	}
+	c := store.Change{Key: ev.Key, Action: actionOf(s), Stamp: s, Delivered: cur.Delivered}
+	if same {
+		c.Delivered = link.Epoch
+	}
+	if _, err := tx.Put(c); err != nil {
+		return err
+	}
+	return settle(tx, ev.Key, s)
+}

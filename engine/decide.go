@@ -1,0 +1,255 @@
+package engine
+
+import (
+	"context"
+
+	"github.com/tributary-sync/tributary/audit"
+	"github.com/tributary-sync/tributary/feed"
+	"github.com/tributary-sync/tributary/fhir"
+	"github.com/tributary-sync/tributary/reconcile"
+	"github.com/tributary-sync/tributary/store"
+	"github.com/tributary-sync/tributary/syncerr"
+	"github.com/tributary-sync/tributary/version"
+)
+
+// one decides about an event that can be taken, and writes what follows.
+func (a *acceptance) one(in incoming) (result feed.Result, conflict string, err error) {
+	cur, _, err := a.tx.Current(in.Key)
+	if err != nil {
+		return "", "", err
+	}
+	local := cur.Stamp
+	verdict := reconcile.Decide(local, in.Stamp)
+	if verdict.Rival() && a.link.follower(in.Key.Type) {
+		return feed.Held, "", a.hold(in, cur)
+	}
+	switch verdict {
+	case reconcile.Already:
+		return feed.Same, "", a.keep(in, cur, local.Seeing(in.Stamp.Vector), true)
+	case reconcile.Apply:
+		return feed.Applied, "", a.take(in, local, in.Stamp.Seeing(local.Vector))
+	case reconcile.Superseded:
+		return feed.Superseded, "", a.keep(in, cur, local.Seeing(in.Stamp.Vector), false)
+	case reconcile.Equal:
+		if reconcile.Prefer(local, in.Stamp) {
+			return feed.EqualCopy, "", a.take(in, local, in.Stamp.Seeing(local.Vector))
+		}
+		return feed.EqualCopy, "", a.keep(in, cur, local.Seeing(in.Stamp.Vector), false)
+	case reconcile.IncomingOrigin:
+		return feed.Decided, "", a.decide(in, local, true)
+	case reconcile.LocalOrigin:
+		return feed.Decided, "", a.decide(in, local, false)
+	}
+	return a.conflict(in, local)
+}
+
+// take makes the incoming copy the current one. Where the content is the one that is there, only the stamp is written.
+func (a *acceptance) take(in incoming, local, s version.Stamp) error {
+	c := store.Change{
+		Key: in.Key, Action: in.Action, Stamp: s, Content: in.packed, Unit: in.Unit, UnitSize: in.UnitSize,
+		Source: a.link.source(), Delivered: a.link.Epoch,
+	}
+	if !local.IsZero() && local.SameContent(s) {
+		c.Content = nil
+	}
+	if _, err := a.tx.Put(c); err != nil {
+		return err
+	}
+	return settle(a.tx, in.Key, s)
+}
+
+// keep leaves the local copy as it is. Where its vector grew that is written, because it must travel. delivered says that the
+// event was of this very version, so the peer has it.
+func (a *acceptance) keep(in incoming, cur store.Current, s version.Stamp, delivered bool) error {
+	if s.Vector.Equal(cur.Stamp.Vector) {
+		if delivered && a.link.fromParent() {
+			if err := a.tx.MarkDelivered(in.Key, a.link.Epoch); err != nil {
+				return err
+			}
+		}
+		return settle(a.tx, in.Key, s)
+	}
+	c := store.Change{Key: in.Key, Action: actionOf(s), Stamp: s, Delivered: cur.Delivered}
+	if delivered && a.link.fromParent() {
+		c.Delivered = a.link.Epoch
+	}
+	if _, err := a.tx.Put(c); err != nil {
+		return err
+	}
+	return settle(a.tx, in.Key, s)
+}
+
+func actionOf(s version.Stamp) feed.Action {
+	if s.Deleted {
+		return feed.Deleted
+	}
+	return feed.Updated
+}
+
+// decide writes the new version that every decision is: the arbiter's next tick, having seen both sides, with content,
+// author and origin of the winner (DESIGN.md 4.2, how).
+func (a *acceptance) decide(in incoming, local version.Stamp, incomingWins bool) error {
+	v, err := a.tx.NextTick(in.Key.Type)
+	if err != nil {
+		return err
+	}
+	s, content := local, (*store.Packed)(nil)
+	if incomingWins {
+		s = in.Stamp
+		if !local.SameContent(in.Stamp) {
+			content = in.packed
+		}
+	}
+	s.Version, s.Vector = v, local.Vector.Union(in.Stamp.Vector).With(v)
+	c := store.Change{Key: in.Key, Action: actionOf(s), Stamp: s, Content: content}
+	if _, err := a.tx.Put(c); err != nil {
+		return err
+	}
+	return settle(a.tx, in.Key, s)
+}
+
+// conflict asks the policy of the type. Both copies are kept in sync_conflict whoever wins.
+func (a *acceptance) conflict(in incoming, local version.Stamp) (feed.Result, string, error) {
+	mine, _, err := a.tx.Get(in.Key)
+	if err != nil {
+		return "", "", err
+	}
+	res := a.e.cfg.Policies.Resolve(in.Key.Type, local, in.Stamp, named(a.tx))
+	row := store.Conflict{
+		Key: in.Key, Status: store.ConflictDecided, Rule: string(res.Rule), Winner: "local", Flagged: res.Flagged, Peer: a.link.Peer,
+		Local: local, LocalContent: mine.Body, Incoming: in.Stamp, IncomingContent: in.Content,
+	}
+	if res.Incoming {
+		row.Winner = "incoming"
+	}
+	if res.Deferred {
+		row.Status, row.Winner = store.ConflictOpen, ""
+		id, err := a.tx.PutConflict(row)
+		return feed.Deferred, id, err
+	}
+	if err := a.decide(in, local, res.Incoming); err != nil {
+		return "", "", err
+	}
+	after, _, err := a.tx.Current(in.Key)
+	if err != nil {
+		return "", "", err
+	}
+	row.Decided = after.Stamp.Version
+	id, err := a.tx.PutConflict(row)
+	return feed.Decided, id, err
+}
+
+// hold sets the copy aside until the parent has decided: a follower never decides.
+func (a *acceptance) hold(in incoming, cur store.Current) error {
+	content := in.Content
+	if content == nil && !in.Stamp.Deleted {
+		mine, _, err := a.tx.Get(in.Key) // it came as a stamp: its content is the one that is here
+		if err != nil {
+			return err
+		}
+		content = mine.Body
+	}
+	if cur.Stamp.Vector.Contains(in.Stamp.Version) {
+		return nil
+	}
+	return a.tx.Hold(store.Held{Key: in.Key, Peer: a.link.Peer, Action: in.Action, Stamp: in.Stamp, Content: content})
+}
+
+// Lacking returns which of the events that came without content need one: those that Decide would not drop and whose content
+// is not the local one.
+func (e *Engine) Lacking(ctx context.Context, events []feed.Event) ([]feed.Ref, error) {
+	var keys []fhir.Key
+	for _, ev := range events {
+		if ev.Content == nil && !ev.Stamp.Deleted {
+			keys = append(keys, ev.Key)
+		}
+	}
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	have, err := e.store.Currents(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
+	var out []feed.Ref
+	for _, ev := range events {
+		if ev.Content != nil || ev.Stamp.Deleted {
+			continue
+		}
+		local := have[ev.Key].Stamp
+		switch v := reconcile.Decide(local, ev.Stamp); {
+		case v == reconcile.Already, v == reconcile.Superseded, local.Hash == ev.Stamp.Hash && !local.IsZero():
+		default:
+			out = append(out, feed.Ref{Key: ev.Key, Version: ev.Stamp.Version})
+		}
+	}
+	return out, nil
+}
+
+// DecideHolds decides the holds of types that this node no longer pushes: it has become the arbiter of its link for them
+// (DESIGN.md 4.2, last sentence of holds). It is called at the end of a complete pull.
+func (e *Engine) DecideHolds(ctx context.Context, link Link) error {
+	held, err := e.store.Held(ctx, 0)
+	if err != nil {
+		return err
+	}
+	var events []feed.Event
+	for _, h := range held {
+		if !link.follower(h.Key.Type) {
+			events = append(events, h.Event())
+		}
+	}
+	if len(events) == 0 {
+		return nil
+	}
+	_, err = e.Accept(ctx, Batch{Link: link, Events: events})
+	return err
+}
+
+// Choice is a person's decision about an open conflict or a hold.
+type Choice string
+
+// The choices.
+const (
+	KeepLocal    Choice = "local"
+	KeepIncoming Choice = "incoming"
+)
+
+// Resolve writes a person's decision about the open conflict with that UUID: a new version that has seen both copies. It
+// returns a NotFound error where there is no such open conflict.
+func (e *Engine) Resolve(ctx context.Context, uuid string, choice Choice, actor string) error {
+	if choice != KeepLocal && choice != KeepIncoming {
+		return syncerr.New(syncerr.Usage, "resolve conflict", "%q is neither local nor incoming", choice)
+	}
+	open, err := e.store.Conflicts(ctx, store.ConflictFilter{UUID: uuid, Status: store.ConflictOpen})
+	if err != nil {
+		return err
+	}
+	if len(open) == 0 {
+		return syncerr.New(syncerr.NotFound, "resolve conflict", "there is no open conflict %s", uuid).WithHint("`tributary conflict list` shows them")
+	}
+	c := open[0]
+	in := e.prepareOne(feed.Event{Key: c.Key, Action: actionOf(c.Incoming), Stamp: c.Incoming, Content: c.IncomingContent})
+	if in.refusal != nil {
+		return in.refusal
+	}
+	return e.store.Write(ctx, func(tx *store.Tx) error {
+		cur, _, err := tx.Current(c.Key)
+		if err != nil {
+			return err
+		}
+		a := acceptance{e: e, tx: tx, link: Link{Child: "person"}, run: &audit.Run{}}
+		if err := a.decide(in, cur.Stamp, choice == KeepIncoming); err != nil {
+			return err
+		}
+		after, _, err := tx.Current(c.Key)
+		if err != nil {
+			return err
+		}
+		if err := tx.CloseConflict(c.UUID, after.Stamp.Version, string(choice)); err != nil {
+			return err
+		}
+		tx.Audit(audit.Record{Operation: audit.Admin, Outcome: audit.Decided, Action: "RESOLVE", Key: c.Key, Version: after.Stamp.Version, Peer: actor, Conflict: c.UUID})
+		return nil
+	})
+}

@@ -1,0 +1,340 @@
+// Package fhir owns the few things that Tributary knows about a FHIR R4 resource: its key, the fields that it routes on, the
+// canonical hash by which contents are compared, and the splice of meta on the way out. Resources are bytes and stay bytes:
+// nothing here may round-trip them through typed structs, because that loses what the struct does not know.
+package fhir
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/tributary-sync/tributary/syncerr"
+)
+
+// MaxDepth is the deepest nesting of objects and arrays that is accepted.
+const MaxDepth = 200
+
+// MaxBytes is the size limit of one resource in bytes where the database does not set a smaller one.
+const MaxBytes = 16 << 20
+
+// Resource is a resource as bytes, with the places of the fields that are routed on. Body is compact JSON, exactly what
+// its author sent apart from white space between tokens.
+type Resource struct {
+	Key  Key
+	Body []byte
+
+	typeEnd     int  // offset behind the resourceType value
+	id          span // value of id, empty where absent
+	meta        span // value of meta
+	versionID   span // member meta.versionId, name and value
+	lastUpdated span // member meta.lastUpdated, name and value
+	metaOther   bool // meta has other members than those two
+}
+
+type span struct{ from, to int }
+
+func (s span) empty() bool { return s.to == 0 }
+
+// Parse checks one resource strictly and finds what is routed on. limit is the size limit in bytes. It returns an Invalid
+// error, naming the place, for anything that is not one JSON object with a resourceType of FHIR R4: doubled member names,
+// invalid UTF-8, nesting over MaxDepth, a malformed id; and a TooLarge error for a body over the limit. The key's id is
+// empty where the body has none.
+func Parse(body []byte, limit int) (Resource, error) {
+	if limit > 0 && len(body) > limit {
+		return Resource{}, syncerr.New(syncerr.TooLarge, "read resource", "%d bytes, the limit is %d", len(body), limit)
+	}
+	blanks, err := scan(body)
+	if err != nil {
+		return Resource{}, err
+	}
+	if blanks {
+		v := jsontext.Value(bytes.Clone(body))
+		if err := v.Compact(); err != nil {
+			return Resource{}, jsonError(err)
+		}
+		body = v
+	}
+	r := Resource{Body: body}
+	if err := r.locate(); err != nil {
+		return Resource{}, err
+	}
+	return r, nil
+}
+
+// scan looks at every byte once: is there white space between tokens, and how deep does it nest?
+func scan(b []byte) (blanks bool, err error) {
+	depth, str := 0, false
+	for i := 0; i < len(b); i++ {
+		c := b[i]
+		if str {
+			if c == '\\' {
+				i++
+			} else if c == '"' {
+				str = false
+			}
+			continue
+		}
+		switch c {
+		case '"':
+			str = true
+		case '{', '[':
+			if depth++; depth > MaxDepth {
+				return false, syncerr.New(syncerr.Invalid, "read resource", "nested deeper than %d levels at byte %d", MaxDepth, i)
+			}
+		case '}', ']':
+			depth--
+		case ' ', '\t', '\n', '\r':
+			blanks = true
+		}
+	}
+	return blanks, nil
+}
+
+func jsonError(err error) error {
+	if errors.Is(err, io.EOF) {
+		err = errors.New("the body is empty")
+	} else if errors.Is(err, io.ErrUnexpectedEOF) {
+		err = errors.New("the body ends in the middle of the JSON")
+	}
+	return &syncerr.Error{Kind: syncerr.Invalid, Op: "read resource as JSON", Err: err}
+}
+
+func invalid(format string, args ...any) error {
+	return syncerr.New(syncerr.Invalid, "read resource", format, args...)
+}
+
+func (r *Resource) locate() error {
+	d := jsontext.NewDecoder(bytes.NewReader(r.Body))
+	if k := d.PeekKind(); k != '{' {
+		if _, err := d.ReadToken(); err != nil {
+			return jsonError(err)
+		}
+		return invalid("a resource is a JSON object, this is %s", kindName(k))
+	}
+	if _, err := d.ReadToken(); err != nil {
+		return jsonError(err)
+	}
+	for d.PeekKind() != '}' {
+		name, err := d.ReadToken()
+		if err != nil {
+			return jsonError(err)
+		}
+		switch name.String() {
+		case "resourceType":
+			if err = readString(d, "resourceType", &r.Key.Type, nil); err == nil {
+				r.typeEnd = int(d.InputOffset())
+			}
+		case "id":
+			err = readString(d, "id", &r.Key.ID, &r.id)
+		case "meta":
+			err = r.locateMeta(d)
+		default:
+			err = d.SkipValue()
+		}
+		if err != nil {
+			return asInvalid(err)
+		}
+	}
+	if _, err := d.ReadToken(); err != nil {
+		return jsonError(err)
+	}
+	if _, err := d.ReadToken(); !errors.Is(err, io.EOF) {
+		return invalid("there is more after the resource, at byte %d", d.InputOffset())
+	}
+	switch {
+	case r.Key.Type == "":
+		return invalid("resourceType is missing")
+	case !IsType(r.Key.Type):
+		return invalid("resourceType: %.60q is not a resource type of FHIR R4", r.Key.Type)
+	case !r.id.empty() && !ValidID(r.Key.ID):
+		return invalid("id: %.100q is not a FHIR id (1 to 64 of A-Z a-z 0-9 - .)", r.Key.ID)
+	}
+	return nil
+}
+
+func asInvalid(err error) error {
+	var e *syncerr.Error
+	if errors.As(err, &e) {
+		return err
+	}
+	return jsonError(err)
+}
+
+func readString(d *jsontext.Decoder, name string, to *string, at *span) error {
+	if k := d.PeekKind(); k != '"' {
+		if _, err := d.ReadValue(); err != nil {
+			return err
+		}
+		return invalid("%s: must be a string, this is %s", name, kindName(k))
+	}
+	v, err := d.ReadValue()
+	if err != nil {
+		return err
+	}
+	end := int(d.InputOffset())
+	if at != nil {
+		*at = span{end - len(v), end}
+	}
+	b, err := jsontext.AppendUnquote(nil, v)
+	*to = string(b)
+	return err
+}
+
+func (r *Resource) locateMeta(d *jsontext.Decoder) error {
+	if k := d.PeekKind(); k != '{' {
+		if _, err := d.ReadValue(); err != nil {
+			return err
+		}
+		return invalid("meta: must be an object, this is %s", kindName(k))
+	}
+	if _, err := d.ReadToken(); err != nil {
+		return err
+	}
+	r.meta.from = int(d.InputOffset()) - 1
+	for d.PeekKind() != '}' {
+		nv, err := d.ReadValue()
+		if err != nil {
+			return err
+		}
+		from := int(d.InputOffset()) - len(nv)
+		quoted := string(nv)
+		if err := d.SkipValue(); err != nil {
+			return err
+		}
+		switch quoted {
+		case `"versionId"`:
+			r.versionID = span{from, int(d.InputOffset())}
+		case `"lastUpdated"`:
+			r.lastUpdated = span{from, int(d.InputOffset())}
+		default:
+			r.metaOther = true
+		}
+	}
+	_, err := d.ReadToken()
+	r.meta.to = int(d.InputOffset())
+	return err
+}
+
+func kindName(k jsontext.Kind) string {
+	switch k {
+	case '{':
+		return "an object"
+	case '[':
+		return "an array"
+	case '"':
+		return "a string"
+	case '0':
+		return "a number"
+	case 't', 'f':
+		return "a boolean"
+	case 'n':
+		return "null"
+	default:
+		return "no JSON value"
+	}
+}
+
+// WithID returns the resource with its id set, keeping all other bytes. It returns an Invalid error for a malformed id.
+func (r Resource) WithID(id string) (Resource, error) {
+	if !ValidID(id) {
+		return Resource{}, invalid("id: %.100q is not a FHIR id", id)
+	}
+	var b []byte
+	if r.id.empty() {
+		b = splice(r.Body, span{r.typeEnd, r.typeEnd}, `,"id":"`+id+`"`)
+	} else {
+		b = splice(r.Body, r.id, `"`+id+`"`)
+	}
+	out := Resource{Body: b}
+	return out, out.locate()
+}
+
+// Bare returns the resource without meta.versionId and meta.lastUpdated, and without meta where nothing else is in it: the
+// form that is stored, hashed and sent between nodes (DESIGN.md section 2, stamp).
+func (r Resource) Bare() Resource {
+	if r.meta.empty() {
+		return r
+	}
+	if !r.metaOther {
+		from, to := r.memberStart(r.meta.from), r.meta.to
+		return relocated(splice(r.Body, widen(r.Body, span{from, to}), ""))
+	}
+	if r.versionID.empty() && r.lastUpdated.empty() {
+		return r
+	}
+	b := r.Body
+	first, second := r.versionID, r.lastUpdated
+	if first.from < second.from {
+		first, second = second, first
+	}
+	for _, s := range []span{first, second} {
+		if !s.empty() {
+			b = splice(b, widen(b, s), "")
+		}
+	}
+	return relocated(b)
+}
+
+// memberStart returns the offset of the name whose value starts at the given one: compact JSON has `"meta":` before it.
+func (r Resource) memberStart(value int) int {
+	return bytes.LastIndexByte(r.Body[:value-2], '"')
+}
+
+// widen takes in one of the commas beside a member, so that what is left is JSON.
+func widen(b []byte, s span) span {
+	switch {
+	case s.to < len(b) && b[s.to] == ',':
+		s.to++
+	case s.from > 0 && b[s.from-1] == ',':
+		s.from--
+	}
+	return s
+}
+
+func relocated(b []byte) Resource {
+	out := Resource{Body: b}
+	if err := out.locate(); err != nil {
+		panic(fmt.Sprintf("bug: a splice of meta broke the resource: %v", err))
+	}
+	return out
+}
+
+// WithMeta returns the body with meta.versionId and meta.lastUpdated (an RFC 3339 instant) set, all other bytes kept.
+func (r Resource) WithMeta(versionID, lastUpdated string) []byte {
+	bare := r.Bare()
+	m := `"versionId":"` + versionID + `","lastUpdated":"` + lastUpdated + `"`
+	if bare.meta.empty() {
+		return splice(bare.Body, span{bare.typeEnd, bare.typeEnd}, `,"meta":{`+m+`}`)
+	}
+	at := bare.meta.from + 1
+	return splice(bare.Body, span{at, at}, m+",")
+}
+
+func splice(b []byte, at span, text string) []byte {
+	out := make([]byte, 0, len(b)-(at.to-at.from)+len(text))
+	out = append(out, b[:at.from]...)
+	out = append(out, text...)
+	return append(out, b[at.to:]...)
+}
+
+// Hash returns the SHA-256 of the canonical form of the bare resource: members sorted by name (RFC 8785 section 3.2.3),
+// strings in their shortest form, number literals untouched, because FHIR decimals keep their precision (FHIR R4
+// datatypes, decimal).
+func (r Resource) Hash() [32]byte {
+	bare := r.Bare()
+	b, err := jsontext.AppendFormat(make([]byte, 0, len(bare.Body)), bare.Body,
+		jsontext.ReorderRawObjects(true), jsontext.CanonicalizeRawInts(false), jsontext.CanonicalizeRawFloats(false),
+		jsontext.PreserveRawStrings(false), jsontext.EscapeForHTML(false), jsontext.EscapeForJS(false))
+	if err != nil {
+		panic(fmt.Sprintf("bug: a parsed resource has no canonical form: %v", err))
+	}
+	return sha256.Sum256(b)
+}
+
+// MarshalJSON writes the body as it is.
+func (r Resource) MarshalJSON() ([]byte, error) { return json.RawMessage(r.Body), nil }

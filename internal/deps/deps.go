@@ -1,0 +1,32 @@
+// Package deps pins the dependency set while the packages that use them are written.
+package deps
+
+import (
+	_ "github.com/Shopify/toxiproxy/v2"
+	_ "github.com/cenkalti/backoff/v5"
+	_ "github.com/glebarez/sqlite"
+	_ "github.com/go-json-experiment/json"
+	_ "github.com/go-json-experiment/json/jsontext"
+	_ "github.com/go-sql-driver/mysql"
+	_ "github.com/google/uuid"
+	_ "github.com/gorilla/feeds"
+	_ "github.com/jedib0t/go-pretty/v6/progress"
+	_ "github.com/jedib0t/go-pretty/v6/table"
+	_ "github.com/klauspost/compress/gzhttp"
+	_ "github.com/klauspost/compress/zstd"
+	_ "github.com/knadh/koanf/parsers/yaml"
+	_ "github.com/knadh/koanf/providers/env/v2"
+	_ "github.com/knadh/koanf/providers/file"
+	_ "github.com/knadh/koanf/v2"
+	_ "github.com/mmcdole/gofeed/atom"
+	_ "github.com/pressly/goose/v3"
+	_ "github.com/prometheus/client_golang/prometheus/promhttp"
+	_ "github.com/samply/golang-fhir-models/fhir-models/fhir"
+	_ "github.com/spf13/cobra"
+	_ "github.com/tidwall/gjson"
+	_ "go.uber.org/goleak"
+	_ "golang.org/x/sync/errgroup"
+	_ "gorm.io/driver/mysql"
+	_ "gorm.io/gorm"
+	_ "pgregory.net/rapid"
+)

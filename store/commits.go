@@ -1,0 +1,183 @@
+package store
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"gorm.io/gorm"
+)
+
+// commits coalesces writers into group commits: the first waiting writer commits for those behind it, so that many small
+// writes share one flush to disk. It needs no goroutine of its own.
+type commits struct {
+	mu      sync.Mutex
+	busy    bool
+	waiting []*write
+}
+
+// maxGroup bounds how many writers share a transaction, and so how long the last one waits.
+const maxGroup = 64
+
+type write struct {
+	ctx  context.Context
+	fn   func(*Tx) error
+	err  error
+	done chan bool // false: it is done, err says how; true: lead the next group
+}
+
+// Write runs fn in a write transaction and commits it, possibly together with other writers. If fn returns an error nothing
+// that it did stays. fn may run more than once, when the database asks for the transaction to be repeated or when a writer of
+// the same group makes the whole transaction fail; it must start afresh each time.
+func (s *Store) Write(ctx context.Context, fn func(*Tx) error) error {
+	w := &write{ctx: ctx, fn: fn, done: make(chan bool, 1)}
+	g := &s.group
+	g.mu.Lock()
+	g.waiting = append(g.waiting, w)
+	lead := !g.busy
+	g.busy = true
+	g.mu.Unlock()
+	if !lead && !<-w.done {
+		return w.err
+	}
+	g.mu.Lock()
+	n := min(len(g.waiting), maxGroup)
+	group := append([]*write(nil), g.waiting[:n]...)
+	g.waiting = append(g.waiting[:0], g.waiting[n:]...)
+	g.mu.Unlock()
+
+	s.commit(group)
+
+	g.mu.Lock()
+	if len(g.waiting) > 0 {
+		g.waiting[0].done <- true
+	} else {
+		g.busy = false
+	}
+	g.mu.Unlock()
+	for _, other := range group {
+		if other != w {
+			other.done <- false
+		}
+	}
+	return w.err
+}
+
+// commit runs the group in one transaction. Where that fails as a whole, each of its writers is tried alone, so that one
+// item which the database will not take harms nobody else.
+func (s *Store) commit(group []*write) {
+	wrote, err := s.transact(group)
+	if err != nil {
+		for _, w := range group {
+			if len(group) == 1 {
+				w.err = err
+				continue
+			}
+			one, err := s.transact([]*write{w})
+			wrote = wrote || one
+			if err != nil {
+				w.err = err
+			}
+		}
+	}
+	if wrote {
+		s.announce()
+	}
+}
+
+// transact runs the writers one after the other in one transaction. A writer's own error is left in its err and undoes only
+// that writer; the returned error means that nothing of the group stays.
+func (s *Store) transact(group []*write) (wrote bool, err error) {
+	for attempt := 0; ; attempt++ {
+		wrote, err = s.once(group)
+		if err == nil || attempt >= 5 || !s.dialect.retry(err) {
+			return wrote, s.dialect.wrap("write", err)
+		}
+	}
+}
+
+func (s *Store) once(group []*write) (wrote bool, err error) {
+	ctx := context.WithoutCancel(group[0].ctx)
+	cctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
+	defer cancel()
+	t := &transaction{store: s, ctx: cctx}
+	t.g = s.writer.WithContext(cctx).Begin()
+	if t.g.Error != nil {
+		return false, t.g.Error
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			t.rollback()
+			panic(p)
+		}
+		if err != nil {
+			t.rollback()
+		}
+	}()
+	if err := t.start(); err != nil {
+		return false, err
+	}
+	for _, w := range group {
+		w.err = nil
+		if w.err = w.ctx.Err(); w.err != nil {
+			continue
+		}
+		if err := t.run(w, len(group) > 1); err != nil {
+			return false, err
+		}
+	}
+	if len(group) == 1 && group[0].err != nil {
+		t.rollback()
+		return false, nil
+	}
+	if err := t.finish(); err != nil {
+		return false, err
+	}
+	if err := t.point("commit"); err != nil {
+		return false, err
+	}
+	if err := t.g.Commit().Error; err != nil {
+		return false, err
+	}
+	if err := t.point("committed"); err != nil {
+		for _, w := range group {
+			w.err = err
+		}
+	}
+	return t.wrote, nil
+}
+
+// run calls one writer. Its own failure is undone to a savepoint where others share the transaction.
+func (t *transaction) run(w *write, shared bool) error {
+	if shared {
+		if err := t.exec("SAVEPOINT w"); err != nil {
+			return err
+		}
+	}
+	tx := &Tx{t: t, query: query{ctx: t.ctx, pool: t.pool, wrap: t.store.dialect.wrap, before: t.point, unpack: t.store.unpack}}
+	err := w.fn(tx)
+	if err == nil {
+		err = tx.flush()
+	}
+	if err != nil {
+		w.err = t.store.dialect.wrap("write", err)
+		t.forget()
+		if !shared {
+			if t.store.dialect.retry(err) {
+				return err
+			}
+			return nil
+		}
+		return t.exec("ROLLBACK TO SAVEPOINT w")
+	}
+	if shared {
+		return t.exec("RELEASE SAVEPOINT w")
+	}
+	return nil
+}
+
+func (t *transaction) rollback() {
+	if err := t.g.Rollback().Error; err != nil && err != gorm.ErrInvalidTransaction {
+		t.store.opts.Log.Debug("roll back", "error", err)
+	}
+}

@@ -1,0 +1,245 @@
+package store
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/glebarez/go-sqlite"
+	gsqlite "github.com/glebarez/sqlite"
+	"github.com/go-sql-driver/mysql"
+	gmysql "gorm.io/driver/mysql"
+	"gorm.io/gorm"
+	"gorm.io/gorm/logger"
+
+	"github.com/tributary-sync/tributary/fhir"
+	"github.com/tributary-sync/tributary/syncerr"
+)
+
+// dialect holds the few differences between the two databases.
+type dialect struct {
+	name   string
+	open   func(Options, bool) (writer, reader *gorm.DB, err error)
+	check  func(context.Context, *gorm.DB) (limit int, err error)
+	server func(context.Context, *gorm.DB) string
+	kind   func(error) (syncerr.Kind, string) // kind and hint of a driver's error
+	retry  func(error) bool                   // the whole transaction may succeed if it is run again
+	lock   string                             // first statement of a write transaction
+	rows   int                                // rows a multi-row INSERT carries
+	ignore string                             // INSERT that leaves an existing row alone
+}
+
+func dialectOf(name string) (dialect, error) {
+	switch name {
+	case "sqlite", "":
+		return dialect{
+			name: "sqlite", open: openSQLite, check: checkSQLite, kind: kindSQLite, rows: 40,
+			server: func(ctx context.Context, g *gorm.DB) string {
+				return "SQLite " + scalar(ctx, g, "SELECT sqlite_version()")
+			},
+			retry: func(error) bool { return false }, ignore: "INSERT OR IGNORE",
+		}, nil
+	case "mysql":
+		return dialect{
+			name: "mysql", open: openMySQL, check: checkMySQL, kind: kindMySQL, rows: 100,
+			server: func(ctx context.Context, g *gorm.DB) string { return scalar(ctx, g, "SELECT VERSION()") },
+			retry:  retryMySQL, ignore: "INSERT IGNORE",
+			// One writer at a time, also across processes: whoever holds the sequence gives the next number, and a transaction
+			// that has not this row yet holds no other lock, so there is nothing to deadlock with.
+			lock: "SELECT value FROM counter WHERE name = 'sequence' FOR UPDATE",
+		}, nil
+	}
+	return dialect{}, syncerr.New(syncerr.Usage, "open database", "store.driver is %q", name).WithHint("Use sqlite or mysql")
+}
+
+func (d dialect) wrap(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var known *syncerr.Error
+	if errors.As(err, &known) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	kind, hint := d.kind(err)
+	return &syncerr.Error{Kind: kind, Op: op, Err: err, Hint: hint}
+}
+
+func gormConfig(opts Options) *gorm.Config {
+	return &gorm.Config{
+		SkipDefaultTransaction: true, PrepareStmt: true, TranslateError: false,
+		Logger: logger.Discard, NowFunc: func() time.Time { return opts.Clock().UTC() }, DisableAutomaticPing: true,
+	}
+}
+
+func openSQLite(opts Options, create bool) (writer, reader *gorm.DB, err error) {
+	path := opts.DSN
+	if _, err := os.Stat(path); err != nil {
+		if !create {
+			return nil, nil, syncerr.New(syncerr.NotFound, "open database", "there is no file %s", path).
+				WithHint("Run `tributary init` to make a new node; if this node had data, check that its disk or card is mounted")
+		}
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return nil, nil, syncerr.Wrap(syncerr.Usage, "make folder for the database", err)
+		}
+	}
+	sync := "FULL" // NORMAL loses acknowledged commits at a power cut
+	if opts.Volatile {
+		sync = "OFF"
+	}
+	dsn := "file:" + strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(path) +
+		"?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(" + sync + ")&_pragma=foreign_keys(0)"
+	if writer, err = gorm.Open(gsqlite.Open(dsn+"&_txlock=immediate&_pragma=cache_size(-24000)&_pragma=wal_autocheckpoint(4000)"), gormConfig(opts)); err != nil {
+		return nil, nil, dialect{kind: kindSQLite}.wrap("open database "+path, err)
+	}
+	wdb, err := sqlDB(writer)
+	if err != nil {
+		return nil, nil, syncerr.Wrap(syncerr.Internal, "open database", err)
+	}
+	wdb.SetMaxOpenConns(1)
+	if err := wdb.Ping(); err != nil {
+		return writer, nil, dialect{kind: kindSQLite}.wrap("open database "+path, err)
+	}
+	if reader, err = gorm.Open(gsqlite.Open(dsn+"&_pragma=query_only(1)&_pragma=cache_size(-4000)"), gormConfig(opts)); err != nil {
+		return writer, nil, dialect{kind: kindSQLite}.wrap("open database "+path, err)
+	}
+	rdb, err := sqlDB(reader)
+	if err != nil {
+		return writer, nil, syncerr.Wrap(syncerr.Internal, "open database", err)
+	}
+	rdb.SetMaxOpenConns(8)
+	rdb.SetMaxIdleConns(3)
+	return writer, reader, nil
+}
+
+func checkSQLite(context.Context, *gorm.DB) (int, error) { return fhir.MaxBytes, nil }
+
+func kindSQLite(err error) (syncerr.Kind, string) {
+	var e *sqlite.Error
+	if errors.As(err, &e) {
+		switch e.Code() & 0xff {
+		case 13: // SQLITE_FULL
+			return syncerr.StorageFull, "The disk is full; free some space, everything goes on by itself"
+		case 5, 6, 10, 14: // BUSY, LOCKED, IOERR, CANTOPEN
+			return syncerr.Unavailable, "The database file cannot be reached now; check the disk"
+		case 8: // READONLY
+			return syncerr.Unavailable, "The database file is read-only; check the disk and the file's owner"
+		case 11, 26: // CORRUPT, NOTADB
+			return syncerr.Internal, "The database file is damaged; restore a backup with `tributary doctor` at hand"
+		}
+	}
+	if strings.Contains(err.Error(), "disk is full") {
+		return syncerr.StorageFull, "The disk is full; free some space, everything goes on by itself"
+	}
+	return syncerr.Internal, ""
+}
+
+func openMySQL(opts Options, _ bool) (writer, reader *gorm.DB, err error) {
+	cfg, err := mysql.ParseDSN(opts.DSN)
+	if err != nil {
+		return nil, nil, syncerr.New(syncerr.Usage, "open database", "store.dsn cannot be read").
+			WithHint("Write it as user:password@tcp(host:3306)/database or user:password@unix(/path/socket)/database")
+	}
+	cfg.ParseTime, cfg.Loc, cfg.ClientFoundRows = false, time.UTC, false
+	cfg.Timeout = 10 * time.Second
+	cfg.Logger = &mysql.NopLogger{}
+	if cfg.Params == nil {
+		cfg.Params = map[string]string{}
+	}
+	cfg.Params["sql_mode"] = "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'"
+	cfg.Params["time_zone"] = "'+00:00'"
+	cfg.Params["tx_isolation"] = "'REPEATABLE-READ'"
+	dsn := cfg.FormatDSN()
+	g, err := gorm.Open(gmysql.New(gmysql.Config{DSN: dsn, SkipInitializeWithVersion: true}), gormConfig(opts))
+	if err != nil {
+		return nil, nil, dialect{kind: kindMySQL}.wrap("open database", err)
+	}
+	db, err := sqlDB(g)
+	if err != nil {
+		return nil, nil, syncerr.Wrap(syncerr.Internal, "open database", err)
+	}
+	db.SetMaxOpenConns(16)
+	db.SetMaxIdleConns(4)
+	db.SetConnMaxIdleTime(5 * time.Minute)
+	return g, g.Session(&gorm.Session{}), nil
+}
+
+func checkMySQL(ctx context.Context, g *gorm.DB) (int, error) {
+	wrap := dialect{kind: kindMySQL}.wrap
+	var packet int
+	if err := g.WithContext(ctx).Raw("SELECT @@max_allowed_packet").Scan(&packet).Error; err != nil {
+		return 0, wrap("open database", err)
+	}
+	if c := scalar(ctx, g, "SELECT @@collation_database"); c != "utf8mb4_bin" {
+		return 0, syncerr.New(syncerr.Usage, "open database", "its collation is %s, under which Patient/abc and Patient/ABC are one", c).
+			WithHint("Run ALTER DATABASE ... CHARACTER SET utf8mb4 COLLATE utf8mb4_bin while it is empty")
+	}
+	return min(fhir.MaxBytes, packet-64*1024), nil
+}
+
+func kindMySQL(err error) (syncerr.Kind, string) {
+	var e *mysql.MySQLError
+	if errors.As(err, &e) {
+		switch e.Number {
+		case 1021, 1114, 3675: // disk full, table full
+			return syncerr.StorageFull, "The database server's disk is full; free some space, everything goes on by itself"
+		case 1044, 1045, 1049, 1698:
+			return syncerr.Usage, "Check user, password and database name in store.dsn, and that the database exists"
+		case 1040, 1047, 1053, 1158, 1159, 1160, 1161, 1205, 1213, 1290, 1836, 1927:
+			return syncerr.Unavailable, "The database server cannot take the call now; it is tried again"
+		case 1153:
+			return syncerr.TooLarge, "Raise max_allowed_packet on the database server"
+		case 3, 1026, 1030:
+			return syncerr.StorageFull, "The database server cannot write; check its disk"
+		}
+		return syncerr.Internal, ""
+	}
+	var ne net.Error
+	if errors.Is(err, driver.ErrBadConn) || errors.Is(err, mysql.ErrInvalidConn) || errors.As(err, &ne) {
+		return syncerr.Unavailable, "The database server does not answer; check that it runs and that store.dsn names it"
+	}
+	return syncerr.Internal, ""
+}
+
+func retryMySQL(err error) bool {
+	var e *mysql.MySQLError
+	return errors.As(err, &e) && (e.Number == 1213 || e.Number == 1205 || e.Number == 1047)
+}
+
+func scalar(ctx context.Context, g *gorm.DB, q string) string {
+	var v string
+	if err := g.WithContext(ctx).Raw(q).Scan(&v).Error; err != nil {
+		return "unknown"
+	}
+	return v
+}
+
+func atoi(s string) int {
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+// timeText is the form of a moment in tables that operators read: the same text sorts and compares in both databases.
+func timeText(ms int64) string { return time.UnixMilli(ms).UTC().Format("2006-01-02 15:04:05.000") }
+
+func parseTime(s string) int64 {
+	if s == "" {
+		return 0
+	}
+	for _, form := range []string{"2006-01-02 15:04:05.000", time.RFC3339Nano} {
+		if t, err := time.Parse(form, s); err == nil {
+			return t.UnixMilli()
+		}
+	}
+	return 0
+}

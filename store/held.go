@@ -1,0 +1,112 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+
+	"github.com/tributary-sync/tributary/feed"
+	"github.com/tributary-sync/tributary/fhir"
+	"github.com/tributary-sync/tributary/version"
+)
+
+// Held is a copy set aside at a child until its parent has decided (DESIGN.md 4.2, holds).
+type Held struct {
+	Key     fhir.Key      `json:"resource"`
+	Peer    string        `json:"peer"`
+	Action  feed.Action   `json:"action"`
+	Stamp   version.Stamp `json:"stamp"`
+	Content []byte        `json:"-"`
+	HeldAt  int64         `json:"heldAt"`
+	Refusal string        `json:"refusal,omitempty"` // what the parent said when it refused the own copy
+}
+
+// Event returns the held copy as it came.
+func (h Held) Event() feed.Event {
+	return feed.Event{Key: h.Key, Action: h.Action, Stamp: h.Stamp, Size: len(h.Content), Content: h.Content}
+}
+
+// Hold sets a copy aside. Of the held copies of a key only those stay that are not contained in a newer held one.
+func (tx *Tx) Hold(h Held) error {
+	have, err := tx.HeldOf(h.Key)
+	if err != nil {
+		return err
+	}
+	for _, o := range have {
+		if o.Stamp.Vector.Contains(h.Stamp.Version) {
+			return nil
+		}
+		if h.Stamp.Vector.Contains(o.Stamp.Version) {
+			if err := tx.exec("DELETE FROM sync_held WHERE type = ? AND id = ? AND version = ?", o.Key.Type, o.Key.ID, o.Stamp.Version.String()); err != nil {
+				return err
+			}
+		}
+	}
+	stamp, err := json.Marshal(h.Stamp)
+	if err != nil {
+		return err
+	}
+	tx.t.anyHeld = true
+	return tx.exec("REPLACE INTO sync_held (type, id, version, peer, action, stamp, content, held_at, refusal) VALUES (?, ?, ?, ?, ?, ?, ?, ?, '')",
+		h.Key.Type, h.Key.ID, h.Stamp.Version.String(), h.Peer, string(h.Action), string(stamp), h.Content, timeText(tx.Now()))
+}
+
+// EndHolds removes the holds of a key whose version the key's vector contains: that, and nothing else, ends a hold. It
+// returns how many ended.
+func (tx *Tx) EndHolds(k fhir.Key, v version.Vector) (int, error) {
+	if !tx.t.anyHeld {
+		return 0, nil
+	}
+	have, err := tx.HeldOf(k)
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	for _, h := range have {
+		if v.Contains(h.Stamp.Version) {
+			n++
+			if err := tx.exec("DELETE FROM sync_held WHERE type = ? AND id = ? AND version = ?", k.Type, k.ID, h.Stamp.Version.String()); err != nil {
+				return n, err
+			}
+		}
+	}
+	return n, nil
+}
+
+// NoteRefusal stores what the parent said when it refused the own copy of a held key.
+func (tx *Tx) NoteRefusal(k fhir.Key, reason string) error {
+	if !tx.t.anyHeld {
+		return nil
+	}
+	return tx.exec("UPDATE sync_held SET refusal = ? WHERE type = ? AND id = ?", clip(reason, 4000), k.Type, k.ID)
+}
+
+// HeldOf returns the holds of a key.
+func (q *query) HeldOf(k fhir.Key) ([]Held, error) {
+	return q.held("WHERE type = ? AND id = ? ORDER BY held_at, version", k.Type, k.ID)
+}
+
+// Held returns the holds, the oldest first; limit 0 means all.
+func (s *Store) Held(ctx context.Context, limit int) ([]Held, error) {
+	if limit <= 0 {
+		limit = 1 << 30
+	}
+	d := s.direct(ctx)
+	out, err := d.held("ORDER BY held_at, type, id, version LIMIT ?", limit)
+	return out, s.dialect.wrap("read holds", err)
+}
+
+func (q *query) held(where string, args ...any) ([]Held, error) {
+	var out []Held
+	err := q.each("SELECT type, id, peer, action, stamp, content, held_at, refusal FROM sync_held "+where, args, func(rows *sql.Rows) error {
+		var h Held
+		var action, stamp, at string
+		if err := rows.Scan(&h.Key.Type, &h.Key.ID, &h.Peer, &action, &stamp, &h.Content, &at, &h.Refusal); err != nil {
+			return err
+		}
+		h.Action, h.HeldAt = feed.Action(action), parseTime(at)
+		out = append(out, h)
+		return json.Unmarshal([]byte(stamp), &out[len(out)-1].Stamp)
+	})
+	return out, err
+}

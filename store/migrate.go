@@ -1,0 +1,71 @@
+package store
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/pressly/goose/v3"
+
+	"github.com/tributary-sync/tributary/syncerr"
+)
+
+//go:embed migrations
+var migrations embed.FS
+
+// migrate brings the schema up to date. Before it changes an SQLite file it makes a copy beside it.
+func (s *Store) migrate(ctx context.Context) error {
+	db, err := sqlDB(s.writer)
+	if err != nil {
+		return syncerr.Wrap(syncerr.Internal, "migrate", err)
+	}
+	sub, err := fs.Sub(migrations, "migrations/"+s.dialect.name)
+	if err != nil {
+		return syncerr.Wrap(syncerr.Internal, "migrate", err)
+	}
+	d := goose.DialectSQLite3
+	if s.dialect.name == "mysql" {
+		d = goose.DialectMySQL
+	}
+	p, err := goose.NewProvider(d, db, sub, goose.WithLogger(goose.NopLogger()))
+	if err != nil {
+		return syncerr.Wrap(syncerr.Internal, "migrate", err)
+	}
+	have, err := p.GetDBVersion(ctx)
+	if err != nil {
+		return s.dialect.wrap("read schema version", err)
+	}
+	sources := p.ListSources()
+	newest := sources[len(sources)-1].Version
+	switch {
+	case have > newest:
+		return syncerr.New(syncerr.Usage, "open database", "its schema is version %d, this program knows up to %d", have, newest).
+			WithHint("Upgrade this program; an older one cannot use a newer database")
+	case have == newest:
+		return nil
+	case have > 0 && s.dialect.name == "sqlite":
+		copyTo := fmt.Sprintf("%s.schema-%d", s.opts.DSN, have)
+		if err := s.writer.WithContext(ctx).Exec("VACUUM INTO ?", copyTo).Error; err != nil {
+			return s.dialect.wrap("copy database to "+copyTo+" before the upgrade", err)
+		}
+	}
+	if _, err := p.Up(ctx); err != nil {
+		var partial *goose.PartialError
+		if errors.As(err, &partial) {
+			err = partial.Err
+		}
+		return s.dialect.wrap("upgrade schema", err)
+	}
+	return nil
+}
+
+// Schema returns the version of the schema.
+func (s *Store) Schema(ctx context.Context) int64 {
+	var n int64
+	if s.reader.WithContext(ctx).Raw("SELECT MAX(version_id) FROM goose_db_version").Scan(&n).Error != nil {
+		return 0
+	}
+	return n
+}

@@ -1,0 +1,140 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+
+	"github.com/tributary-sync/tributary/feed"
+	"github.com/tributary-sync/tributary/fhir"
+	"github.com/tributary-sync/tributary/version"
+)
+
+// Parked is an event that could not be applied (direction pull, receive) or delivered (push) now. Times are milliseconds since
+// 1970 UTC.
+type Parked struct {
+	UUID      string        `json:"uuid"`
+	Direction string        `json:"direction"`
+	Peer      string        `json:"peer"`
+	Key       fhir.Key      `json:"resource"`
+	Cursor    feed.Cursor   `json:"cursor,omitzero"`
+	Unit      string        `json:"unit,omitempty"`
+	UnitSize  int           `json:"unitSize,omitempty"`
+	Action    feed.Action   `json:"action"`
+	Stamp     version.Stamp `json:"stamp"`
+	Content   []byte        `json:"-"`
+	Reason    string        `json:"reason"`
+	Kind      string        `json:"kind"`
+	Attempts  int           `json:"attempts"`
+	ParkedAt  int64         `json:"parkedAt"`
+	NextRetry int64         `json:"nextRetry"`
+}
+
+const parkedColumns = "uuid, direction, peer, type, id, epoch, seq, unit, unit_size, action, stamp, content, reason, kind, attempts, parked_at, next_retry"
+
+// Park keeps an event with its reason. There is one row a key, peer and direction: a later version of the key takes the place
+// of an earlier one, and the same version keeps its count of attempts.
+func (tx *Tx) Park(p Parked) error {
+	stamp, err := json.Marshal(p.Stamp)
+	if err != nil {
+		return err
+	}
+	var uuid, have, at string
+	var attempts int
+	ok, err := tx.one("SELECT uuid, stamp, attempts, parked_at FROM sync_parked WHERE peer = ? AND direction = ? AND type = ? AND id = ?",
+		[]any{p.Peer, p.Direction, p.Key.Type, p.Key.ID}, &uuid, &have, &attempts, &at)
+	if err != nil {
+		return err
+	}
+	tx.t.anyParked = true
+	p.Attempts, p.ParkedAt = 1, tx.Now()
+	if ok {
+		var old version.Stamp
+		if err := json.Unmarshal([]byte(have), &old); err != nil {
+			return err
+		}
+		if old.Version == p.Stamp.Version {
+			p.Attempts, p.ParkedAt = attempts+1, parseTime(at)
+		}
+		if err := tx.exec("DELETE FROM sync_parked WHERE uuid = ?", uuid); err != nil {
+			return err
+		}
+	}
+	if p.NextRetry == 0 {
+		p.NextRetry = tx.Now() + retryAfter(p.Attempts)
+	}
+	return tx.exec("INSERT INTO sync_parked ("+parkedColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", tx.rowUUID(), p.Direction,
+		p.Peer, p.Key.Type, p.Key.ID, p.Cursor.Epoch, p.Cursor.Seq, p.Unit, p.UnitSize, string(p.Action), string(stamp), p.Content, clip(p.Reason, 4000), p.Kind, p.Attempts,
+		timeText(p.ParkedAt), timeText(p.NextRetry))
+}
+
+// retryAfter doubles from one minute to one day, in milliseconds.
+func retryAfter(attempts int) int64 {
+	const minute, day = int64(60_000), int64(24 * 60 * 60_000)
+	if attempts > 11 {
+		return day
+	}
+	return min(day, minute<<(attempts-1))
+}
+
+// Unpark removes what is parked of a key. It reports whether there was something.
+func (tx *Tx) Unpark(peer, direction string, k fhir.Key) (bool, error) {
+	if !tx.t.anyParked {
+		return false, nil
+	}
+	var n int
+	if ok, err := tx.one("SELECT attempts FROM sync_parked WHERE peer = ? AND direction = ? AND type = ? AND id = ?", []any{peer, direction, k.Type, k.ID}, &n); err != nil || !ok {
+		return false, err
+	}
+	return true, tx.exec("DELETE FROM sync_parked WHERE peer = ? AND direction = ? AND type = ? AND id = ?", peer, direction, k.Type, k.ID)
+}
+
+// ParkedFilter selects parked events; zero fields select everything. DueBy selects those whose next retry is not after it.
+type ParkedFilter struct {
+	Direction, Peer string
+	Key             fhir.Key
+	UUID            string
+	DueBy           int64
+	Limit           int
+}
+
+// Parked returns parked events, the longest waiting first.
+func (s *Store) Parked(ctx context.Context, f ParkedFilter) ([]Parked, error) {
+	due := "9999-12-31 23:59:59.999"
+	if f.DueBy > 0 {
+		due = timeText(f.DueBy)
+	}
+	if f.Limit <= 0 {
+		f.Limit = 1000
+	}
+	d := s.direct(ctx)
+	var out []Parked
+	err := d.each("SELECT "+parkedColumns+" FROM sync_parked WHERE ? IN ('', direction) AND ? IN ('', peer) AND ? IN ('', type) AND ? IN ('', id) "+
+		"AND ? IN ('', uuid) AND next_retry <= ? ORDER BY parked_at, seq, uuid LIMIT ?",
+		[]any{f.Direction, f.Peer, f.Key.Type, f.Key.ID, f.UUID, due, f.Limit}, func(rows *sql.Rows) error {
+			var p Parked
+			var action, stamp, at, next string
+			if err := rows.Scan(&p.UUID, &p.Direction, &p.Peer, &p.Key.Type, &p.Key.ID, &p.Cursor.Epoch, &p.Cursor.Seq, &p.Unit, &p.UnitSize, &action, &stamp,
+				&p.Content, &p.Reason, &p.Kind, &p.Attempts, &at, &next); err != nil {
+				return err
+			}
+			p.Action, p.ParkedAt, p.NextRetry = feed.Action(action), parseTime(at), parseTime(next)
+			out = append(out, p)
+			return json.Unmarshal([]byte(stamp), &out[len(out)-1].Stamp)
+		})
+	return out, s.dialect.wrap("read parked", err)
+}
+
+// RetryNow makes parked events due at once; an empty UUID means all of them. It returns how many there are.
+func (tx *Tx) RetryNow(uuid string) (int, error) {
+	var n int
+	if _, err := tx.one("SELECT COUNT(*) FROM sync_parked WHERE ? IN ('', uuid)", []any{uuid}, &n); err != nil || n == 0 {
+		return 0, err
+	}
+	return n, tx.exec("UPDATE sync_parked SET next_retry = ? WHERE ? IN ('', uuid)", timeText(tx.Now()), uuid)
+}
+
+// Event returns the parked event as it came.
+func (p Parked) Event() feed.Event {
+	return feed.Event{Seq: p.Cursor.Seq, Key: p.Key, Action: p.Action, Stamp: p.Stamp, Unit: p.Unit, UnitSize: p.UnitSize, Size: len(p.Content), Content: p.Content}
+}

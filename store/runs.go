@@ -1,0 +1,76 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+
+	"github.com/tributary-sync/tributary/audit"
+	"github.com/tributary-sync/tributary/feed"
+)
+
+// OpenRun writes the row of a pass that begins. Rows of the same direction that an earlier process left open become
+// "interrupted": that is how a crash shows.
+func (tx *Tx) OpenRun(r audit.Run) error {
+	if err := tx.exec("UPDATE sync_run SET outcome = 'interrupted', finished = ? WHERE outcome = 'running' AND direction = ?",
+		timeText(r.Started), r.Direction); err != nil {
+		return err
+	}
+	return tx.exec("INSERT INTO sync_run (id, direction, peer, started, finished, outcome, events_read, applied, skipped, held, parked, "+
+		"bytes_in, bytes_out, error) VALUES (?, ?, ?, ?, NULL, 'running', 0, 0, 0, 0, 0, 0, 0, '')", r.ID, r.Direction, clip(r.Peer, 100), timeText(r.Started))
+}
+
+// SaveRun writes the counts of a pass; a Finished time closes it.
+func (tx *Tx) SaveRun(r audit.Run) error {
+	var finished any
+	if r.Finished > 0 {
+		finished = timeText(r.Finished)
+	}
+	return tx.exec("UPDATE sync_run SET finished = ?, outcome = ?, events_read = ?, applied = ?, skipped = ?, held = ?, parked = ?, bytes_in = ?, "+
+		"bytes_out = ?, error = ? WHERE id = ?", finished, r.Outcome, r.Read, r.Applied, r.Skipped, r.Held, r.Parked, r.BytesIn, r.BytesOut, clip(r.Error, 4000), r.ID)
+}
+
+// Runs returns the newest passes of a direction ("" for both), newest first.
+func (s *Store) Runs(ctx context.Context, direction string, limit int) ([]audit.Run, error) {
+	d := s.direct(ctx)
+	var out []audit.Run
+	err := d.each("SELECT id, direction, peer, started, finished, outcome, events_read, applied, skipped, held, parked, bytes_in, bytes_out, error "+
+		"FROM sync_run WHERE ? IN ('', direction) ORDER BY started DESC, id DESC LIMIT ?", []any{direction, limit}, func(rows *sql.Rows) error {
+		var r audit.Run
+		var started string
+		var finished sql.NullString
+		if err := rows.Scan(&r.ID, &r.Direction, &r.Peer, &started, &finished, &r.Outcome, &r.Read, &r.Applied, &r.Skipped, &r.Held, &r.Parked,
+			&r.BytesIn, &r.BytesOut, &r.Error); err != nil {
+			return err
+		}
+		r.Started, r.Finished = parseTime(started), parseTime(finished.String)
+		out = append(out, r)
+		return nil
+	})
+	return out, s.dialect.wrap("read runs", err)
+}
+
+// Position is how far a reader has come in a log. Scope is what it read for: a changed scope starts anew. Backlog is how many
+// rows were left when it last read; Updated is when, in milliseconds since 1970 UTC.
+type Position struct {
+	feed.Cursor
+	Scope   string
+	Backlog uint64
+	Updated int64
+}
+
+// Position returns how far a reader has come, the zero Position where it never read.
+func (s *Store) Position(ctx context.Context, peer, direction string) (Position, error) {
+	d := s.direct(ctx)
+	var p Position
+	var updated string
+	_, err := d.one("SELECT scope, epoch, seq, backlog, updated FROM sync_cursor WHERE peer = ? AND direction = ?", []any{peer, direction},
+		&p.Scope, &p.Epoch, &p.Seq, &p.Backlog, &updated)
+	p.Updated = parseTime(updated)
+	return p, s.dialect.wrap("read cursor", err)
+}
+
+// SetPosition stores how far a reader has come, in the transaction of what it read.
+func (tx *Tx) SetPosition(peer, direction string, p Position) error {
+	return tx.exec("REPLACE INTO sync_cursor (peer, direction, scope, epoch, seq, backlog, updated) VALUES (?, ?, ?, ?, ?, ?, ?)",
+		peer, direction, p.Scope, p.Epoch, p.Seq, p.Backlog, timeText(tx.Now()))
+}
