@@ -29,9 +29,15 @@ func (h *Hash) UnmarshalText(b []byte) error {
 	if len(b) != 64 {
 		return syncerr.New(syncerr.Invalid, "read hash", "%d characters instead of 64", len(b))
 	}
-	if _, err := hex.Decode(h[:], b); err != nil {
+	var out Hash
+	if _, err := hex.Decode(out[:], b); err != nil {
 		return syncerr.Wrap(syncerr.Invalid, "read hash", err)
 	}
+	// One hash has one text, so that texts may be compared: no capitals, and the zero hash is empty.
+	if out.String() != string(b) {
+		return syncerr.New(syncerr.Invalid, "read hash", "%q is not in the form that is written", b)
+	}
+	*h = out
 	return nil
 }
 
@@ -70,7 +76,7 @@ func (s Stamp) Validate() error {
 		return bad("it has no version")
 	case !s.Vector.Contains(s.Version):
 		return bad("its vector does not contain its version %s", s.Version)
-	case s.Origin.IsZero() || !s.Vector.Contains(s.Origin):
+	case s.Origin.Tick == 0 || !s.Vector.Contains(s.Origin):
 		return bad("its vector does not contain its origin %s", s.Origin)
 	case !s.Author.Valid():
 		return bad("its author %.40q is no replica", s.Author)

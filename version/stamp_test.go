@@ -143,7 +143,7 @@ func TestHashText(t *testing.T) {
 		"long":       text + "0",
 		"upper case": strings.ToUpper(text),
 		"no digits":  strings.Repeat("g", 64),
-		"bad last":   text[:63] + "x",
+		"bad last":   "cd" + text[2:63] + "x",
 		"all zero":   strings.Repeat("0", 64),
 	}
 	for name, text := range bad {

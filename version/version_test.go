@@ -14,7 +14,9 @@ const (
 	rc = version.Replica("c0000000-0000-4000-8000-000000000003")
 )
 
-func at(r version.Replica, tick uint64) version.Version { return version.Version{Replica: r, Tick: tick} }
+func at(r version.Replica, tick uint64) version.Version {
+	return version.Version{Replica: r, Tick: tick}
+}
 
 func vec(vs ...version.Version) version.Vector { return version.Vector(vs) }
 
