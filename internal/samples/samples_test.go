@@ -16,9 +16,12 @@ import (
 	"github.com/google/uuid"
 )
 
-// goldenFirst100 fixes the bytes for ever: demos, benchmarks and found seeds name resources by their ids. It changes only
-// with an entry in the change log.
-const goldenFirst100 = "50b446508eccdce71cdc001e67e7d761b50143699207553ef80c56e2e554d712"
+// The hashes fix the bytes for ever: demos, benchmarks and found seeds name resources by their ids. They change only with
+// an entry in the change log.
+const (
+	goldenFirst5000 = "aab2ec5529a9b0c49ab422f48800a0d4b943d28a95f3bdb543fac47e96d1156c"
+	goldenFirst100  = "50b446508eccdce71cdc001e67e7d761b50143699207553ef80c56e2e554d712"
+)
 
 func generate(cfg Config, n int) []Resource { return slices.Collect(All(cfg, n)) }
 
@@ -34,6 +37,9 @@ func digest(set []Resource) string {
 func TestSameSeedSameBytes(t *testing.T) {
 	if got := digest(generate(Config{Seed: 42}, 100)); got != goldenFirst100 {
 		t.Errorf("first 100 resources of seed 42: hash %s, want %s", got, goldenFirst100)
+	}
+	if got := digest(generate(Config{Seed: 42}, 5000)); got != goldenFirst5000 {
+		t.Errorf("first 5000 resources of seed 42: hash %s, want %s", got, goldenFirst5000)
 	}
 	cfg := Config{Seed: 7, Region: "peru", Clinic: "Posta Ñahui & Söhne", Start: time.Date(2025, 6, 30, 23, 0, 0, 0, time.UTC)}
 	if a, b := digest(generate(cfg, 500)), digest(generate(cfg, 500)); a != b {
