@@ -97,12 +97,15 @@ func TestResolve(t *testing.T) {
 func TestResolveJudgesTheAuthor(t *testing.T) {
 	byBeta := stamp(at(ra, 5), at(rb, 1), 1)
 	byGamma := stamp(at(rd, 1), at(rc, 1), 2)
-	p := reconcile.Policies{Default: reconcile.ReplicaPriority, Priority: map[string]int{"alpha": 3, "beta": 2, "gamma": 1}}
+	p := reconcile.Policies{Default: reconcile.ReplicaPriority, Priority: map[string]int{"alpha": 1, "beta": 3, "gamma": 2}}
 	if got := p.Resolve("Patient", byBeta, byGamma, named); !got.Incoming {
 		t.Errorf("got %+v, want gamma's content", got)
 	}
-	byBeta.Authored = 1
 	p.Default = reconcile.LastWriterWins
+	if got := p.Resolve("Patient", byBeta, byGamma, named); !got.Incoming {
+		t.Errorf("got %+v, want the higher origin where the time is the same", got)
+	}
+	byBeta.Authored = 1
 	if got := p.Resolve("Patient", byBeta, byGamma, named); got.Incoming {
 		t.Errorf("got %+v, want the content that was authored later", got)
 	}
