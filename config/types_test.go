@@ -1,0 +1,114 @@
+package config
+
+import (
+	"reflect"
+	"slices"
+	"testing"
+
+	"github.com/tributary-sync/tributary/fhir"
+	"github.com/tributary-sync/tributary/reconcile"
+)
+
+func TestWants(t *testing.T) {
+	without := slices.DeleteFunc(fhir.Types(), func(s string) bool { return s == "Media" })
+	rows := []struct {
+		name    string
+		enabled bool
+		parent  string
+		rules   []TypeRule
+		patient bool
+		media   bool
+		types   []string
+	}{
+		{"all", true, "https://p", []TypeRule{{Type: "*"}}, true, true, nil},
+		{"switched off", false, "https://p", []TypeRule{{Type: "*"}}, false, false, []string{}},
+		{"no parent", true, "", []TypeRule{{Type: "*"}}, false, false, []string{}},
+		{"no rules", true, "https://p", nil, false, false, []string{}},
+		{"one", true, "https://p", []TypeRule{{Type: "Patient"}}, true, false, []string{"Patient"}},
+		{"two, in the order of names", true, "https://p", []TypeRule{{Type: "Patient"}, {Type: "Media"}}, true, true, []string{"Media", "Patient"}},
+		{"all but one", true, "https://p", []TypeRule{{Type: "*"}, {Type: "Media", Enabled: ref(false)}}, true, false, without},
+		{"one against all switched off", true, "https://p", []TypeRule{{Type: "*", Enabled: ref(false)}, {Type: "Media", Enabled: ref(true)}}, false, true, []string{"Media"}},
+		{"all, one by name", true, "https://p", []TypeRule{{Type: "Media"}, {Type: "*"}}, true, true, nil},
+	}
+	for _, r := range rows {
+		for _, d := range []Direction{FromParent, ToParent} {
+			c := Default()
+			c.Parent.URL = r.parent
+			c.Pull.Enabled, c.Push.Enabled = false, false
+			wants, other, types, none := c.Pulls, c.Pushes, Config.PullTypes, Config.PushTypes
+			if d == FromParent {
+				c.Pull.Enabled, c.Pull.Types = r.enabled, r.rules
+				wants, other = c.Pulls, c.Pushes
+			} else {
+				c.Push.Enabled, c.Push.Types = r.enabled, r.rules
+				wants, other, types, none = c.Pushes, c.Pulls, Config.PushTypes, Config.PullTypes
+			}
+			if wants("Patient") != r.patient || wants("Media") != r.media || c.Wants(d, "Media") != r.media {
+				t.Errorf("%s, %s: Patient %v, Media %v", r.name, d, wants("Patient"), wants("Media"))
+			}
+			if got := types(c); !reflect.DeepEqual(got, r.types) {
+				t.Errorf("%s, %s: types %v, want %v", r.name, d, got, r.types)
+			}
+			if got := none(c); other("Patient") || got == nil || len(got) != 0 {
+				t.Errorf("%s, %s: the other direction wants something: %v", r.name, d, got)
+			}
+		}
+	}
+}
+
+func TestClient(t *testing.T) {
+	c := sound()
+	c.Pull.Types = []TypeRule{{Type: "*", Client: ClientFHIR}, {Type: "Patient", Client: ClientREST}, {Type: "Media"}}
+	c.Push.Types = []TypeRule{{Type: "*"}, {Type: "Media", Client: ClientFHIR}}
+	for _, r := range []struct {
+		d    Direction
+		name string
+		want Client
+	}{
+		{FromParent, "Patient", ClientREST},
+		{FromParent, "Media", ClientFHIR},
+		{FromParent, "Consent", ClientFHIR},
+		{ToParent, "Patient", ClientNode},
+		{ToParent, "Media", ClientFHIR},
+	} {
+		if got := c.Client(r.d, r.name); got != r.want {
+			t.Errorf("%s %s: got %s, want %s", r.d, r.name, got, r.want)
+		}
+	}
+}
+
+func TestPolicies(t *testing.T) {
+	c := sound()
+	c.Conflicts = Conflicts{
+		Default: reconcile.SourceWins, Types: map[string]reconcile.Policy{"Patient": reconcile.Defer},
+		Priority: map[string]int{"a": 1}, DeletesWin: true,
+	}
+	p := c.Policies()
+	if p.For("Patient") != reconcile.Defer || p.For("Media") != reconcile.SourceWins || p.Priority["a"] != 1 || !p.DeletesWin {
+		t.Errorf("got %+v", p)
+	}
+	p.Types["Patient"], p.Priority["a"] = reconcile.SourceWins, 2
+	if c.Conflicts.Types["Patient"] != reconcile.Defer || c.Conflicts.Priority["a"] != 1 {
+		t.Error("the policies share a map with the configuration")
+	}
+	if got := Default().Policies().For("Patient"); got != reconcile.LastWriterWins {
+		t.Errorf("the default is %s", got)
+	}
+}
+
+func TestBaseURL(t *testing.T) {
+	for _, r := range []struct{ url, listen, want string }{
+		{"https://a.example/sync/", ":1", "https://a.example/sync"},
+		{"", "127.0.0.1:8080", "http://127.0.0.1:8080"},
+		{"", ":8080", "http://localhost:8080"},
+		{"", "0.0.0.0:8080", "http://localhost:8080"},
+		{"", "[::]:8080", "http://localhost:8080"},
+		{"", "[fd00::1]:80", "http://[fd00::1]:80"},
+		{"", "clinic.local:80", "http://clinic.local:80"},
+	} {
+		c := Config{Node: Node{URL: r.url, Listen: r.listen}}
+		if got := c.BaseURL(); got != r.want {
+			t.Errorf("%+v: got %s", r, got)
+		}
+	}
+}
