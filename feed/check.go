@@ -34,7 +34,7 @@ func checkEvent(e *Event) error {
 		return bad("%s: its origin %s has no tick", e.Key, e.Stamp.Origin)
 	case e.Seq > version.MaxTick:
 		return bad("%s: its sequence %d is out of range", e.Key, e.Seq)
-	case (e.Unit == "") != (e.UnitSize == 0) || e.UnitSize < 0 || len(e.Unit) > maxUnit:
+	case (e.Unit == "") != (e.UnitSize == 0) || e.UnitSize < 0 || !validUnit(e.Unit):
 		return bad("%s: its unit %.40q has a size of %d", e.Key, e.Unit, e.UnitSize)
 	case e.Size < 0:
 		return bad("%s: its size %d is negative", e.Key, e.Size)
@@ -42,6 +42,16 @@ func checkEvent(e *Event) error {
 		return bad("%s: a content must be a JSON object, and a deleted copy has none", e.Key)
 	}
 	return nil
+}
+
+// validUnit reports whether s can name a unit: printable ASCII without blanks, which every form carries unchanged.
+func validUnit(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i] <= ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return len(s) <= maxUnit
 }
 
 // ascending keeps the rule of order: sequences rise, or all are 0 (answers to a fetch have no place in a log).

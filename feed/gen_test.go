@@ -101,7 +101,7 @@ func genEvent(seq uint64) *rapid.Generator[Event] {
 			e.Size = rapid.IntRange(0, 1<<24).Draw(t, "size")
 		}
 		if rapid.Bool().Draw(t, "in unit") {
-			e.Unit = rapid.StringN(1, 20, maxUnit).Draw(t, "unit")
+			e.Unit = rapid.StringMatching(`[!-~]{1,40}`).Draw(t, "unit")
 			e.UnitSize = rapid.IntRange(1, 1000).Draw(t, "unit size")
 		}
 		return e
