@@ -105,6 +105,9 @@ func TestResolveJudgesTheAuthor(t *testing.T) {
 	if got := p.Resolve("Patient", byBeta, byGamma, named); !got.Incoming {
 		t.Errorf("got %+v, want the higher origin where the time is the same", got)
 	}
+	if got := p.Resolve("Patient", byGamma, byBeta, named); got.Incoming {
+		t.Errorf("got %+v, want the higher origin where the time is the same, swapped", got)
+	}
 	byBeta.Authored = 1
 	if got := p.Resolve("Patient", byBeta, byGamma, named); got.Incoming {
 		t.Errorf("got %+v, want the content that was authored later", got)
