@@ -1,0 +1,146 @@
+package control
+
+import (
+	"bytes"
+	"context"
+
+	"github.com/tributary-sync/tributary/audit"
+	"github.com/tributary-sync/tributary/engine"
+	"github.com/tributary-sync/tributary/store"
+	"github.com/tributary-sync/tributary/syncerr"
+)
+
+// maxList bounds the rows of a listing.
+const maxList = 1000
+
+func bounded(limit int) int {
+	if limit <= 0 {
+		return 100
+	}
+	return min(limit, maxList)
+}
+
+// Runs returns the newest passes of a direction (Pull, Push, or "" for both), newest first, 100 where limit is 0.
+func (c *Control) Runs(ctx context.Context, direction string, limit int) ([]audit.Run, error) {
+	if direction != "" && direction != Pull && direction != Push {
+		return nil, syncerr.New(syncerr.Usage, "list runs", "%.40q is neither %s nor %s", direction, Pull, Push)
+	}
+	out, err := c.eng.Store().Runs(ctx, direction, bounded(limit))
+	return orEmpty(out), err
+}
+
+// Audit returns the records that q selects, newest first. The next page is asked for with Before set to the last ID.
+func (c *Control) Audit(ctx context.Context, q audit.Query) ([]audit.Record, error) {
+	out, err := c.eng.Store().AuditRecords(ctx, q)
+	return orEmpty(out), err
+}
+
+// Conflicts returns conflicts without their contents, newest first.
+func (c *Control) Conflicts(ctx context.Context, q ConflictQuery) ([]Conflict, error) {
+	switch q.Status {
+	case "", store.ConflictOpen, store.ConflictDecided:
+	default:
+		return nil, syncerr.New(syncerr.Usage, "list conflicts", "%.40q is neither %s nor %s", q.Status, store.ConflictOpen, store.ConflictDecided)
+	}
+	out, err := c.eng.Store().Conflicts(ctx, store.ConflictFilter{Status: q.Status, Key: q.Key, Limit: bounded(q.Limit)})
+	for i := range out {
+		out[i].LocalContent, out[i].IncomingContent = nil, nil
+	}
+	return orEmpty(out), err
+}
+
+// Conflict returns one conflict with the contents of both copies. It returns a NotFound error where there is none.
+func (c *Control) Conflict(ctx context.Context, uuid string) (Conflict, error) {
+	if uuid == "" {
+		return Conflict{}, syncerr.New(syncerr.Usage, "show conflict", "no conflict is named").WithHint("`tributary conflict list` shows them")
+	}
+	out, err := c.eng.Store().Conflicts(ctx, store.ConflictFilter{UUID: uuid, Limit: 1})
+	if err != nil {
+		return Conflict{}, err
+	}
+	if len(out) == 0 {
+		return Conflict{}, syncerr.New(syncerr.NotFound, "show conflict", "there is no conflict %.60q", uuid).WithHint("`tributary conflict list` shows them")
+	}
+	return out[0], nil
+}
+
+// ResolveConflict writes a person's decision about an open conflict, choice being "local" or "incoming", and returns the
+// conflict as it is then. It returns a NotFound error where there is no such open conflict.
+func (c *Control) ResolveConflict(ctx context.Context, uuid, choice string) (Conflict, error) {
+	if uuid == "" {
+		return Conflict{}, syncerr.New(syncerr.Usage, "resolve conflict", "no conflict is named").WithHint("`tributary conflict list` shows them")
+	}
+	if err := c.eng.Resolve(ctx, uuid, engine.Choice(choice), c.actor); err != nil {
+		return Conflict{}, err
+	}
+	c.recount()
+	return c.Conflict(ctx, uuid)
+}
+
+// Parked returns events that could not be applied or delivered, the longest waiting first.
+func (c *Control) Parked(ctx context.Context, q ParkedQuery) ([]Parked, error) {
+	switch q.Direction {
+	case "", Pull, Push, "receive":
+	default:
+		return nil, syncerr.New(syncerr.Usage, "list parked", "%.40q is none of %s, %s and receive", q.Direction, Pull, Push)
+	}
+	out, err := c.eng.Store().Parked(ctx, store.ParkedFilter{Direction: q.Direction, Key: q.Key, Limit: bounded(q.Limit)})
+	return orEmpty(out), err
+}
+
+// RetryParked makes a parked event due at once, all of them where uuid is empty, and returns how many. The next pass tries
+// them. It returns a NotFound error where uuid names none.
+func (c *Control) RetryParked(ctx context.Context, uuid string) (int, error) {
+	n := 0
+	err := c.eng.Store().Write(ctx, func(tx *store.Tx) error {
+		var err error
+		if n, err = tx.RetryNow(uuid); err != nil || n == 0 {
+			return err
+		}
+		tx.Audit(audit.Record{Operation: audit.Admin, Outcome: audit.Done, Action: "RETRY", Peer: c.actor, Details: plural(n, "parked change is", "parked changes are") + " due at once"})
+		return nil
+	})
+	if err == nil && n == 0 && uuid != "" {
+		err = syncerr.New(syncerr.NotFound, "retry parked", "nothing is parked under %.60q", uuid).WithHint("`tributary parked list` shows what is")
+	}
+	return n, err
+}
+
+// Held returns the copies that wait for the parent's decision, the oldest first, 100 where limit is 0.
+func (c *Control) Held(ctx context.Context, limit int) ([]Held, error) {
+	out, err := c.eng.Store().Held(ctx, bounded(limit))
+	return orEmpty(out), err
+}
+
+// Sync runs a pass now and returns its runs once they have ended. It returns a Usage error for a direction other than Pull,
+// Push and Both, and where this node has no parent.
+func (c *Control) Sync(ctx context.Context, direction string) ([]audit.Run, error) {
+	if direction == "" {
+		direction = Both
+	}
+	switch {
+	case direction != Pull && direction != Push && direction != Both:
+		return nil, syncerr.New(syncerr.Usage, "sync", "%.40q is none of %s, %s and %s", direction, Pull, Push, Both)
+	case c.cfg.Parent.URL == "":
+		return nil, syncerr.New(syncerr.Usage, "sync", "this node has no parent").
+			WithHint("It stands at the top: its children come to it by themselves. To sync with another node, set parent.url")
+	case c.passes == nil:
+		return nil, syncerr.New(syncerr.Usage, "sync", "this node does not run").WithHint("Start it with `tributary serve`")
+	}
+	return c.passes.Sync(ctx, direction)
+}
+
+// ConfigText returns the configuration as YAML with secrets masked.
+func (c *Control) ConfigText(_ context.Context) (string, error) {
+	var b bytes.Buffer
+	err := c.cfg.Print(&b)
+	return b.String(), err
+}
+
+// orEmpty makes JSON show [] instead of null.
+func orEmpty[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
+}

@@ -1,0 +1,162 @@
+package control
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"slices"
+
+	"github.com/tributary-sync/tributary/audit"
+	"github.com/tributary-sync/tributary/store"
+)
+
+// Status returns how the node stands. Everything but the counts of resources is read now.
+func (c *Control) Status(ctx context.Context) (Status, error) {
+	st := c.eng.Store()
+	counts, at, err := c.Counts(ctx)
+	if err != nil {
+		return Status{}, err
+	}
+	head, err := st.Head(ctx)
+	if err != nil {
+		return Status{}, err
+	}
+	counts.Changes = int64(head.Seq)
+	children, err := c.Children(ctx)
+	if err != nil {
+		return Status{}, err
+	}
+	out := Status{Time: c.now(), Node: c.node(ctx), Children: children, Counts: counts, CountedAt: at}
+	if c.cfg.Parent.URL != "" {
+		p, err := c.parent(ctx, head.Seq)
+		if err != nil {
+			return Status{}, err
+		}
+		out.Parent = &p
+	}
+	out.Attention = out.attention()
+	return out, nil
+}
+
+func (c *Control) node(ctx context.Context) Node {
+	st := c.eng.Store()
+	id := st.Identity()
+	driver, server := st.Driver(ctx)
+	started := c.deps.StartedAt.UnixMilli()
+	return Node{
+		Name: id.Name, URL: c.cfg.BaseURL(), Replica: id.Replica, Epoch: id.Epoch, Version: c.deps.Version, Schema: st.Schema(ctx),
+		Driver: driver, Database: server, Started: started, Uptime: max(0, c.now()-started), Fingerprint: Fingerprint(c.deps.PublicKey),
+	}
+}
+
+// Fingerprint returns the short form by which two people compare a public key on the telephone, empty for an empty key.
+func Fingerprint(publicKey string) string {
+	if publicKey == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(publicKey))
+	return "SHA256:" + base64.RawStdEncoding.EncodeToString(sum[:])
+}
+
+func (c *Control) parent(ctx context.Context, head uint64) (Parent, error) {
+	out := Parent{URL: c.cfg.Redacted().Parent.URL}
+	met, err := c.metParent(ctx)
+	if err != nil {
+		return out, err
+	}
+	out.Name, out.Replica, out.LastSeen = met.Name, met.Replica, met.LastSeen
+	var links []LinkState
+	if c.passes != nil {
+		links = c.passes.LinkState()
+	}
+	if out.Pull, err = c.direction(ctx, Pull, c.cfg.Pull.Enabled, links); err != nil {
+		return out, err
+	}
+	if out.Push, err = c.direction(ctx, Push, c.cfg.Push.Enabled, links); err != nil {
+		return out, err
+	}
+	if out.Push.Enabled {
+		out.Push.Backlog = head - min(head, out.Push.Cursor.Seq)
+	}
+	for _, d := range []Direction{out.Pull, out.Push} {
+		out.LastSeen = max(out.LastSeen, d.LastSuccess)
+	}
+	out.Reachable, out.LastError = reachable(out.Pull, out.Push)
+	return out, nil
+}
+
+// reachable judges by the newest attempt of either direction: a pass that failed long ago says nothing once the other went well.
+func reachable(pull, push Direction) (ok bool, lastError string) {
+	newest := int64(-1)
+	for _, d := range []Direction{pull, push} {
+		if !d.Enabled {
+			continue
+		}
+		at, failed := d.LastSuccess, false
+		if d.Last != nil && d.Last.Outcome == "failed" && d.Last.Finished >= at {
+			at, failed = d.Last.Finished, true
+		}
+		switch {
+		case d.LastError != "" || failed:
+			if at >= newest {
+				newest, ok, lastError = at, false, d.LastError
+				if lastError == "" {
+					lastError = d.Last.Error
+				}
+			}
+		case at > newest && at > 0:
+			newest, ok, lastError = at, true, ""
+		}
+	}
+	return ok, lastError
+}
+
+// metParent returns the parent as it was last met, the zero Participant where it never was.
+func (c *Control) metParent(ctx context.Context) (store.Participant, error) {
+	rows, err := c.eng.Store().Participants(ctx, store.KindParent)
+	if err != nil || len(rows) == 0 {
+		return store.Participant{}, err
+	}
+	return slices.MaxFunc(rows, func(a, b store.Participant) int { return int(min(max(a.LastSeen-b.LastSeen, -1), 1)) }), nil
+}
+
+func (c *Control) direction(ctx context.Context, name string, enabled bool, links []LinkState) (Direction, error) {
+	out := Direction{LinkState: LinkState{Direction: name, Enabled: enabled}}
+	for _, l := range links {
+		if l.Direction == name {
+			out.LinkState = l
+		}
+	}
+	runs, err := c.eng.Store().Runs(ctx, name, 50)
+	if err != nil {
+		return out, err
+	}
+	if len(runs) > 0 {
+		out.Last = &runs[0]
+	}
+	if i := slices.IndexFunc(runs, func(r audit.Run) bool { return r.Outcome == "done" }); i >= 0 {
+		out.LastSuccess = runs[i].Finished
+	}
+	p, err := c.eng.Store().Position(ctx, "parent", name)
+	if err != nil {
+		return out, err
+	}
+	// The position is saved by passes that found something; a pass that found nothing left everything read.
+	out.Cursor, out.Backlog = p.Cursor, p.Backlog
+	return out, nil
+}
+
+// attention says what a person should look at.
+func (s Status) attention() []string {
+	var out []string
+	if p := s.Parent; p != nil && !p.Reachable && (p.Pull.Enabled || p.Push.Enabled) && p.LastError != "" {
+		out = append(out, "The parent does not answer as it should: "+p.LastError+". This node goes on working and tries again by itself.")
+	}
+	if n := s.Counts.Open; n > 0 {
+		out = append(out, plural(n, "conflict waits", "conflicts wait")+" for a person to decide which copy is right.")
+	}
+	if n := s.Counts.Parked; n > 0 {
+		out = append(out, plural(n, "change", "changes")+" could not be taken over and will be tried again.")
+	}
+	return out
+}

@@ -1,0 +1,152 @@
+package control
+
+import (
+	"github.com/tributary-sync/tributary/audit"
+	"github.com/tributary-sync/tributary/feed"
+	"github.com/tributary-sync/tributary/fhir"
+	"github.com/tributary-sync/tributary/store"
+	"github.com/tributary-sync/tributary/version"
+)
+
+// The rows that control hands on as the store has them. Only a Conflict got by its UUID holds contents.
+type (
+	Counts   = store.Counts
+	Conflict = store.Conflict
+	Parked   = store.Parked
+	Held     = store.Held
+)
+
+// Status is how a node stands. Times are milliseconds since 1970 UTC, durations milliseconds, everywhere in this package.
+type Status struct {
+	Time      int64    `json:"time"`
+	Node      Node     `json:"node"`
+	Parent    *Parent  `json:"parent,omitempty"` // nil at the top of the tree
+	Children  []Child  `json:"children"`
+	Counts    Counts   `json:"counts"`
+	CountedAt int64    `json:"countedAt"`           // the counts of resources may be this old
+	Attention []string `json:"attention,omitempty"` // what a person should look at, as sentences; empty where all is well
+}
+
+// Node says who this node is.
+type Node struct {
+	Name        string          `json:"name"`
+	URL         string          `json:"url"`
+	Replica     version.Replica `json:"replica"`
+	Epoch       string          `json:"epoch"`
+	Version     string          `json:"version"`
+	Schema      int64           `json:"schema"`
+	Driver      string          `json:"driver"`   // sqlite or mysql
+	Database    string          `json:"database"` // what the database says of itself
+	Started     int64           `json:"started"`
+	Uptime      int64           `json:"uptime"`
+	Fingerprint string          `json:"fingerprint,omitempty"` // of the node's public key: SHA256:...
+}
+
+// Parent says how the link to the parent stands.
+type Parent struct {
+	URL       string          `json:"url"`
+	Name      string          `json:"name,omitempty"` // empty until it was met
+	Replica   version.Replica `json:"replica,omitempty"`
+	LastSeen  int64           `json:"lastSeen,omitempty"`
+	Reachable bool            `json:"reachable"` // the newest attempt in either direction went well
+	LastError string          `json:"lastError,omitempty"`
+	Pull      Direction       `json:"pull"`
+	Push      Direction       `json:"push"`
+}
+
+// Direction says how one direction to the parent stands.
+type Direction struct {
+	LinkState
+	Last        *audit.Run  `json:"last,omitempty"`        // the newest pass, also one that runs
+	LastSuccess int64       `json:"lastSuccess,omitempty"` // when the newest pass that went well ended
+	Cursor      feed.Cursor `json:"cursor,omitzero"`
+	Backlog     uint64      `json:"backlog"` // changes that wait; of a pull, as the parent last said
+}
+
+// Child is a node that may read from and push to this one.
+type Child struct {
+	ID        string          `json:"id"`
+	Name      string          `json:"name"`
+	Replica   version.Replica `json:"replica,omitempty"`
+	PublicKey string          `json:"publicKey,omitempty"`
+	Created   int64           `json:"created"`
+	LastSeen  int64           `json:"lastSeen,omitempty"` // 0 where it never came
+	Seq       uint64          `json:"seq"`                // up to where in this node's log it has read
+	Lag       uint64          `json:"lag"`                // changes that it has not read
+}
+
+// NewChild is a child with its credential, which is shown once and stored only as a hash.
+type NewChild struct {
+	Child
+	Credential string `json:"credential"`
+}
+
+// ConflictQuery selects conflicts, newest first; zero fields select everything.
+type ConflictQuery struct {
+	Status string // store.ConflictOpen ("open") or store.ConflictDecided ("decided")
+	Key    fhir.Key
+	Limit  int
+}
+
+// ParkedQuery selects parked events, the longest waiting first; zero fields select everything.
+type ParkedQuery struct {
+	Direction string // pull, push or receive
+	Key       fhir.Key
+	Limit     int
+}
+
+// Explanation is everything that a node knows of one resource, without its content.
+type Explanation struct {
+	Key       fhir.Key       `json:"resource"`
+	Exists    bool           `json:"exists"` // there is a live copy
+	Summary   []string       `json:"summary"`
+	Current   *version.Stamp `json:"current,omitempty"` // nil where there never was a copy
+	Seq       uint64         `json:"seq,omitempty"`
+	Committed int64          `json:"committed,omitempty"`
+	AtParent  string         `json:"atParent"` // one of the AtParent constants
+	History   []HistoryRow   `json:"history"`
+	Audit     []audit.Record `json:"audit"`
+	Conflicts []Conflict     `json:"conflicts"` // without contents
+	Parked    []Parked       `json:"parked"`
+	Held      []Held         `json:"held"`
+}
+
+// Whether the parent has the present version of a resource.
+const (
+	AtParentNone      = "no-parent"  // this node has none
+	AtParentYes       = "yes"        // it delivered or confirmed this very version
+	AtParentOffered   = "offered"    // it was sent this version or one that says the same
+	AtParentWaiting   = "waiting"    // the next push takes it
+	AtParentParked    = "parked"     // it was refused and is tried again
+	AtParentNotPushed = "not-pushed" // resources of this type are not pushed
+)
+
+// HistoryRow is one version of a resource as this node logged it.
+type HistoryRow struct {
+	Seq       uint64          `json:"seq"`
+	Version   version.Version `json:"version"`
+	Action    feed.Action     `json:"action"`
+	Committed int64           `json:"committed"`
+	Author    version.Replica `json:"author"`
+	By        string          `json:"by"` // the author's node name, else its replica
+	Authored  int64           `json:"authored"`
+	Source    string          `json:"source"` // who delivered it: this node, parent, or the name of a child
+}
+
+// Level says how a check went.
+type Level string
+
+// The levels.
+const (
+	OK   Level = "ok"
+	Warn Level = "warn"
+	Fail Level = "fail"
+)
+
+// Check is one line of Doctor: what was looked at, how it is, and what to do about it.
+type Check struct {
+	Name   string `json:"name"`
+	Level  Level  `json:"level"`
+	Detail string `json:"detail"`
+	Hint   string `json:"hint,omitempty"`
+}
