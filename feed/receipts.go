@@ -4,6 +4,7 @@ import (
 	"io"
 
 	"github.com/tributary-sync/tributary/syncerr"
+	"github.com/tributary-sync/tributary/version"
 )
 
 // WriteReceipts writes the answers to a push and the end line; errors as those of Encoder.
@@ -98,8 +99,8 @@ func (r Receipt) check() error {
 	default:
 		return syncerr.New(syncerr.Invalid, "check receipt", "%s: %.40q is no result", r.Key, string(r.Result))
 	}
-	if r.Stamp.IsZero() {
-		return nil
+	if s := r.Stamp; s.IsZero() && len(s.Vector) == 0 && s.Author == "" && s.Authored == 0 && s.Origin.IsZero() && !s.Deleted && s.Hash == (version.Hash{}) {
+		return nil // the receiver has no copy
 	}
 	return r.Stamp.Validate()
 }

@@ -87,6 +87,7 @@ func TestReceiptsHostile(t *testing.T) {
 		{"no key", swap(`"key":"Patient/p1",`, "") + end, syncerr.Invalid, 0},
 		{"no version", swap(`"version":"1-`+string(rA)+`","result"`, `"result"`) + end, syncerr.Invalid, 0},
 		{"bad stamp", swap(`"author":"0a`, `"author":"xx`) + end, syncerr.Invalid, 0},
+		{"stamp without a version", swap(`"stamp":{"version":"1-`+string(rA)+`",`, `"stamp":{`) + end, syncerr.Invalid, 0},
 		{"doubled name", swap(`"result"`, `"retry":true,"retry":true,"result"`) + end, syncerr.Invalid, 0},
 		{"wrong type", swap(`"applied"`, `1`) + end, syncerr.Invalid, 0},
 		{"behind the end", end + line, syncerr.Invalid, 0},
