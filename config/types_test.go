@@ -35,21 +35,20 @@ func TestWants(t *testing.T) {
 			c := Default()
 			c.Parent.URL = r.parent
 			c.Pull.Enabled, c.Push.Enabled = false, false
-			wants, other, types, none := c.Pulls, c.Pushes, Config.PullTypes, Config.PushTypes
+			wants, other, types, none := Config.Pulls, Config.Pushes, Config.PullTypes, Config.PushTypes
 			if d == FromParent {
 				c.Pull.Enabled, c.Pull.Types = r.enabled, r.rules
-				wants, other = c.Pulls, c.Pushes
 			} else {
 				c.Push.Enabled, c.Push.Types = r.enabled, r.rules
-				wants, other, types, none = c.Pushes, c.Pulls, Config.PushTypes, Config.PullTypes
+				wants, other, types, none = other, wants, none, types
 			}
-			if wants("Patient") != r.patient || wants("Media") != r.media || c.Wants(d, "Media") != r.media {
-				t.Errorf("%s, %s: Patient %v, Media %v", r.name, d, wants("Patient"), wants("Media"))
+			if wants(c, "Patient") != r.patient || wants(c, "Media") != r.media || c.Wants(d, "Media") != r.media {
+				t.Errorf("%s, %s: Patient %v, Media %v", r.name, d, wants(c, "Patient"), wants(c, "Media"))
 			}
 			if got := types(c); !reflect.DeepEqual(got, r.types) {
 				t.Errorf("%s, %s: types %v, want %v", r.name, d, got, r.types)
 			}
-			if got := none(c); other("Patient") || got == nil || len(got) != 0 {
+			if got := none(c); other(c, "Patient") || got == nil || len(got) != 0 {
 				t.Errorf("%s, %s: the other direction wants something: %v", r.name, d, got)
 			}
 		}
