@@ -46,7 +46,7 @@ func References(body []byte) []Reference {
 			return out
 		}
 		if isName {
-			name = string(v[1 : len(v)-1])
+			name = unquoted(v)
 			continue
 		}
 		if kind == '{' && referenceName(name) {

@@ -202,14 +202,14 @@ func (r *Resource) locateMeta(d *jsontext.Decoder) error {
 			return err
 		}
 		from := int(d.InputOffset()) - len(nv)
-		quoted := string(nv)
+		name := unquoted(nv)
 		if err := d.SkipValue(); err != nil {
 			return err
 		}
-		switch quoted {
-		case `"versionId"`:
+		switch name {
+		case "versionId":
 			r.versionID = span{from, int(d.InputOffset())}
-		case `"lastUpdated"`:
+		case "lastUpdated":
 			r.lastUpdated = span{from, int(d.InputOffset())}
 		default:
 			r.metaOther = true
@@ -218,6 +218,18 @@ func (r *Resource) locateMeta(d *jsontext.Decoder) error {
 	_, err := d.ReadToken()
 	r.meta.to = int(d.InputOffset())
 	return err
+}
+
+// unquoted returns what a member's name says: a name may be written with escapes too (RFC 8259 section 8.3).
+func unquoted(name jsontext.Value) string {
+	if bytes.IndexByte(name, '\\') < 0 {
+		return string(name[1 : len(name)-1])
+	}
+	b, err := jsontext.AppendUnquote(nil, name)
+	if err != nil {
+		panic(fmt.Sprintf("bug: the decoder let a malformed name through: %v", err))
+	}
+	return string(b)
 }
 
 func kindName(k jsontext.Kind) string {

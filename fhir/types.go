@@ -33,7 +33,7 @@ func Types() []string { return strings.Fields(typeNames) }
 
 // IsType reports whether name is a concrete resource type of FHIR R4.
 func IsType(name string) bool {
-	if len(name) < 4 || len(name) > 40 || name[0] < 'A' || name[0] > 'Z' {
+	if len(name) < 4 || len(name) > 40 || name[0] < 'A' || name[0] > 'Z' || strings.ContainsAny(name, " \n") {
 		return false
 	}
 	i := strings.Index(typeNames, name)
