@@ -127,23 +127,40 @@ func (c *Control) direction(ctx context.Context, name string, enabled bool, link
 			out.LinkState = l
 		}
 	}
-	runs, err := c.eng.Store().Runs(ctx, name, 50)
+	runs, err := c.eng.Store().Runs(ctx, name, 1)
 	if err != nil {
 		return out, err
 	}
 	if len(runs) > 0 {
 		out.Last = &runs[0]
 	}
-	if i := slices.IndexFunc(runs, func(r audit.Run) bool { return r.Outcome == "done" }); i >= 0 {
-		out.LastSuccess = runs[i].Finished
-	}
 	p, err := c.eng.Store().Position(ctx, "parent", name)
 	if err != nil {
 		return out, err
 	}
-	// The position is saved by passes that found something; a pass that found nothing left everything read.
+	if out.LastSuccess, err = c.lastSuccess(ctx, name, p.Updated); err != nil {
+		return out, err
+	}
 	out.Cursor, out.Backlog = p.Cursor, p.Backlog
 	return out, nil
+}
+
+// lastSuccess returns when the newest pass that went well ended. After thousands of failures only the cursor remembers: moved is
+// when it last did.
+func (c *Control) lastSuccess(ctx context.Context, direction string, moved int64) (int64, error) {
+	for _, limit := range []int{10, maxList} {
+		runs, err := c.eng.Store().Runs(ctx, direction, limit)
+		if err != nil {
+			return 0, err
+		}
+		if i := slices.IndexFunc(runs, func(r audit.Run) bool { return r.Outcome == "done" }); i >= 0 {
+			return runs[i].Finished, nil
+		}
+		if len(runs) < limit {
+			break
+		}
+	}
+	return max(0, moved), nil
 }
 
 // attention says what a person should look at.
