@@ -1,0 +1,95 @@
+package fhir_test
+
+import (
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/tributary-sync/tributary/fhir"
+)
+
+func mustParse(t *rapid.T, body string) fhir.Resource {
+	t.Helper()
+	r, err := fhir.Parse([]byte(body), fhir.MaxBytes)
+	if err != nil {
+		t.Fatalf("%q: %v", body, err)
+	}
+	return r
+}
+
+func TestHashLaws(t *testing.T) {
+	t.Run("independent of white space, member order, escapes, versionId and lastUpdated", rapid.MakeCheck(func(t *rapid.T) {
+		v := anyResource().Draw(t, "resource")
+		a, b := mustParse(t, plain(v)), mustParse(t, shuffled(t, withBookkeeping(t, v)))
+		if a.Hash() != b.Hash() {
+			t.Fatalf("the hashes differ:\n%s\n%s", a.Body, b.Body)
+		}
+	}))
+	t.Run("dependent on everything else", rapid.MakeCheck(func(t *rapid.T) {
+		v := anyResource().Draw(t, "resource")
+		i := rapid.IntRange(2, len(v.members)).Draw(t, "place")
+		other := object(append([]member(nil), v.members...)...)
+		if i == len(v.members) {
+			other.members = append(other.members, member{"added", str("")})
+		} else {
+			other.members[i].value = change(t, other.members[i].value)
+		}
+		a, b := mustParse(t, plain(v)), mustParse(t, shuffled(t, other))
+		if a.Hash() == b.Hash() {
+			t.Fatalf("the hashes are equal:\n%s\n%s", a.Body, b.Body)
+		}
+	}))
+	t.Run("with meta keeps every other byte", rapid.MakeCheck(func(t *rapid.T) {
+		v := anyResource().Draw(t, "resource")
+		bare := mustParse(t, shuffled(t, withBookkeeping(t, v))).Bare()
+		with := string(bare.WithMeta("1-r", "2026-01-02T03:04:05Z"))
+		const own = `"versionId":"1-r","lastUpdated":"2026-01-02T03:04:05Z"`
+		kept := strings.Replace(with, own+",", "", 1)
+		if kept == with {
+			kept = strings.Replace(with, `,"meta":{`+own+`}`, "", 1)
+		}
+		if kept != string(bare.Body) {
+			t.Fatalf("got  %s\nfrom %s", with, bare.Body)
+		}
+		if r := mustParse(t, with); string(r.Bare().Body) != string(bare.Body) || r.Hash() != bare.Hash() {
+			t.Fatalf("got  %s\nfrom %s", r.Bare().Body, bare.Body)
+		}
+	}))
+}
+
+func TestHashTable(t *testing.T) {
+	const p = `{"resourceType":"Basic","x":`
+	tests := []struct {
+		name, a, b string
+		same       bool
+	}{
+		{"decimal places", p + `1.0}`, p + `1.00}`, false},
+		{"integer and decimal", p + `1}`, p + `1.0}`, false},
+		{"exponent", p + `100}`, p + `1e2}`, false},
+		{"case of exponent", p + `1e2}`, p + `1E2}`, false},
+		{"minus zero", p + `0}`, p + `-0}`, false},
+		{"beyond a float", p + `12345678901234567890}`, p + `12345678901234567891}`, false},
+		{"number and string", p + `1}`, p + `"1"}`, false},
+		{"array order", p + `[1,2]}`, p + `[2,1]}`, false},
+		{"null and absent", p + `null}`, `{"resourceType":"Basic"}`, false},
+		{"case of a string", p + `"a"}`, p + `"A"}`, false},
+		{"blank in a string", p + `"a b"}`, p + `"a  b"}`, false},
+		{"composed and decomposed", p + `"é"}`, p + `"e\u0301"}`, false},
+		{"id", p + `1,"id":"1"}`, p + `1,"id":"2"}`, false},
+		{"type", `{"resourceType":"Basic"}`, `{"resourceType":"Group"}`, false},
+		{"meta.source", p + `1,"meta":{"source":"a"}}`, p + `1,"meta":{"source":"b"}}`, false},
+		{"contained versionId", p + `{"meta":{"versionId":"1"}}}`, p + `{"meta":{"versionId":"2"}}}`, false},
+		{"escapes", p + `"\u00e9\/\u000a"}`, p + `"é/\n"}`, true},
+		{"surrogates", p + `"\ud83d\ude00"}`, p + `"😀"}`, true},
+		{"member order, nested", p + `{"a":1,"b":{"c":1,"d":2}}}`, p + `{"b":{"d":2,"c":1},"a":1}}`, true},
+		{"empty meta", p + `1,"meta":{}}`, p + `1}`, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if a, b := parse(t, tt.a), parse(t, tt.b); (a.Hash() == b.Hash()) != tt.same {
+				t.Errorf("equal hashes: got %t, want %t", !tt.same, tt.same)
+			}
+		})
+	}
+}
