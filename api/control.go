@@ -1,0 +1,260 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/tributary-sync/tributary/audit"
+	"github.com/tributary-sync/tributary/control"
+	"github.com/tributary-sync/tributary/fhir"
+	"github.com/tributary-sync/tributary/syncerr"
+)
+
+// registerControl mounts what the command line does, for operators only. The answers are the values of package control as
+// JSON, the same that --json prints.
+func (s *Server) registerControl(mux *http.ServeMux) {
+	for pattern, h := range map[string]handler{
+		"GET /control/v1/status":                    s.controlStatus,
+		"GET /control/v1/runs":                      s.controlRuns,
+		"GET /control/v1/audit":                     s.controlAudit,
+		"GET /control/v1/conflicts":                 s.controlConflicts,
+		"GET /control/v1/conflicts/{uuid}":          s.controlConflict,
+		"POST /control/v1/conflicts/{uuid}/resolve": s.controlResolve,
+		"GET /control/v1/parked":                    s.controlParked,
+		"POST /control/v1/parked/retry":             s.controlRetry,
+		"GET /control/v1/held":                      s.controlHeld,
+		"GET /control/v1/children":                  s.controlChildren,
+		"POST /control/v1/children":                 s.controlAddChild,
+		"DELETE /control/v1/children/{name}":        s.controlRemoveChild,
+		"GET /control/v1/explain/{type}/{id}":       s.controlExplain,
+		"GET /control/v1/doctor":                    s.controlDoctor,
+		"POST /control/v1/sync":                     s.controlSync,
+		"GET /control/v1/config":                    s.controlConfig,
+	} {
+		mux.Handle(pattern, s.handle(h, forOperators))
+	}
+}
+
+// maxControl bounds the body of a call in bytes: all of them are a few words.
+const maxControl = 64 << 10
+
+// answer writes a control value. It is private to who asked, and true only now.
+func answer(w http.ResponseWriter, status int, v any, err error) error {
+	if err != nil {
+		return err
+	}
+	var b bytes.Buffer
+	if err := json.NewEncoder(&b).Encode(v); err != nil {
+		return syncerr.Wrap(syncerr.Internal, "write answer", err)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, err = w.Write(b.Bytes())
+	return err
+}
+
+// readCall reads a JSON object into v; no body at all leaves v as it is. Unknown members are refused: a misspelt one would
+// otherwise be a wish that nobody hears.
+func readCall(w http.ResponseWriter, r *http.Request, v any) error {
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxControl))
+	d.DisallowUnknownFields()
+	err := d.Decode(v)
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	var large *http.MaxBytesError
+	if errors.As(err, &large) {
+		return syncerr.New(syncerr.TooLarge, "read call", "the body is larger than %d bytes", maxControl)
+	}
+	if err != nil {
+		return syncerr.New(syncerr.Invalid, "read call", "the body is not the JSON object of this call: %w", err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return syncerr.New(syncerr.Invalid, "read call", "something follows the JSON object")
+	}
+	return nil
+}
+
+// number reads an integer of a query, 0 where it is not given.
+func number(q url.Values, name string) (int64, error) {
+	text := q.Get(name)
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < 0 {
+		return 0, syncerr.New(syncerr.Invalid, "read query", "%s=%.40q is not a number from 0 on", name, text)
+	}
+	return n, nil
+}
+
+// limitOf reads limit of a query; the lists bound it themselves.
+func limitOf(q url.Values) (int, error) {
+	n, err := number(q, "limit")
+	return int(min(n, 1<<20)), err
+}
+
+// keyOf reads resource=Type/id of a query, the zero Key where it is not given.
+func keyOf(q url.Values) (fhir.Key, error) {
+	if q.Get("resource") == "" {
+		return fhir.Key{}, nil
+	}
+	return fhir.ParseKey(q.Get("resource"))
+}
+
+func (s *Server) controlStatus(w http.ResponseWriter, r *http.Request) error {
+	v, err := s.deps.Control.Status(r.Context())
+	return answer(w, http.StatusOK, v, err)
+}
+
+func (s *Server) controlRuns(w http.ResponseWriter, r *http.Request) error {
+	limit, err := limitOf(r.URL.Query())
+	if err != nil {
+		return err
+	}
+	v, err := s.deps.Control.Runs(r.Context(), r.URL.Query().Get("direction"), limit)
+	return answer(w, http.StatusOK, v, err)
+}
+
+func (s *Server) controlAudit(w http.ResponseWriter, r *http.Request) error {
+	q := r.URL.Query()
+	query := audit.Query{
+		Operation: audit.Operation(q.Get("operation")), Outcome: audit.Outcome(q.Get("outcome")), Failures: q.Get("failures") == "true",
+		Type: q.Get("type"), ID: q.Get("id"), Run: q.Get("run"), Peer: q.Get("peer"),
+	}
+	var err error
+	if query.Limit, err = limitOf(q); err != nil {
+		return err
+	}
+	for name, into := range map[string]*int64{"from": &query.From, "to": &query.To, "before": &query.Before} {
+		if *into, err = number(q, name); err != nil {
+			return err
+		}
+	}
+	v, err := s.deps.Control.Audit(r.Context(), query)
+	return answer(w, http.StatusOK, v, err)
+}
+
+func (s *Server) controlConflicts(w http.ResponseWriter, r *http.Request) error {
+	limit, err := limitOf(r.URL.Query())
+	if err != nil {
+		return err
+	}
+	key, err := keyOf(r.URL.Query())
+	if err != nil {
+		return err
+	}
+	v, err := s.deps.Control.Conflicts(r.Context(), control.ConflictQuery{Status: r.URL.Query().Get("status"), Key: key, Limit: limit})
+	return answer(w, http.StatusOK, v, err)
+}
+
+func (s *Server) controlConflict(w http.ResponseWriter, r *http.Request) error {
+	v, err := s.deps.Control.Conflict(r.Context(), r.PathValue("uuid"))
+	return answer(w, http.StatusOK, v, err)
+}
+
+func (s *Server) controlResolve(w http.ResponseWriter, r *http.Request) error {
+	var call struct {
+		Choice string `json:"choice"`
+	}
+	if err := readCall(w, r, &call); err != nil {
+		return err
+	}
+	v, err := s.deps.Control.ResolveConflict(r.Context(), r.PathValue("uuid"), call.Choice)
+	return answer(w, http.StatusOK, v, err)
+}
+
+func (s *Server) controlParked(w http.ResponseWriter, r *http.Request) error {
+	limit, err := limitOf(r.URL.Query())
+	if err != nil {
+		return err
+	}
+	key, err := keyOf(r.URL.Query())
+	if err != nil {
+		return err
+	}
+	v, err := s.deps.Control.Parked(r.Context(), control.ParkedQuery{Direction: r.URL.Query().Get("direction"), Key: key, Limit: limit})
+	return answer(w, http.StatusOK, v, err)
+}
+
+func (s *Server) controlRetry(w http.ResponseWriter, r *http.Request) error {
+	var call struct {
+		UUID string `json:"uuid"`
+	}
+	if err := readCall(w, r, &call); err != nil {
+		return err
+	}
+	n, err := s.deps.Control.RetryParked(r.Context(), call.UUID)
+	return answer(w, http.StatusOK, map[string]int{"retried": n}, err)
+}
+
+func (s *Server) controlHeld(w http.ResponseWriter, r *http.Request) error {
+	limit, err := limitOf(r.URL.Query())
+	if err != nil {
+		return err
+	}
+	v, err := s.deps.Control.Held(r.Context(), limit)
+	return answer(w, http.StatusOK, v, err)
+}
+
+func (s *Server) controlChildren(w http.ResponseWriter, r *http.Request) error {
+	v, err := s.deps.Control.Children(r.Context())
+	return answer(w, http.StatusOK, v, err)
+}
+
+func (s *Server) controlAddChild(w http.ResponseWriter, r *http.Request) error {
+	var call struct {
+		Name      string `json:"name"`
+		PublicKey string `json:"publicKey"`
+	}
+	if err := readCall(w, r, &call); err != nil {
+		return err
+	}
+	v, err := s.deps.Control.AddChild(r.Context(), call.Name, call.PublicKey)
+	return answer(w, http.StatusCreated, v, err)
+}
+
+func (s *Server) controlRemoveChild(w http.ResponseWriter, r *http.Request) error {
+	if err := s.deps.Control.RemoveChild(r.Context(), r.PathValue("name")); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (s *Server) controlExplain(w http.ResponseWriter, r *http.Request) error {
+	v, err := s.deps.Control.Explain(r.Context(), fhir.Key{Type: r.PathValue("type"), ID: r.PathValue("id")})
+	return answer(w, http.StatusOK, v, err)
+}
+
+func (s *Server) controlDoctor(w http.ResponseWriter, r *http.Request) error {
+	v, err := s.deps.Control.Doctor(r.Context())
+	return answer(w, http.StatusOK, v, err)
+}
+
+func (s *Server) controlSync(w http.ResponseWriter, r *http.Request) error {
+	var call struct {
+		Direction string `json:"direction"`
+	}
+	if err := readCall(w, r, &call); err != nil {
+		return err
+	}
+	// A pass may take hours; the server's deadline for writing is for answers that are ready.
+	if err := http.NewResponseController(w).SetWriteDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return syncerr.Wrap(syncerr.Internal, "sync", err)
+	}
+	v, err := s.deps.Control.Sync(r.Context(), call.Direction)
+	return answer(w, http.StatusOK, v, err)
+}
+
+func (s *Server) controlConfig(w http.ResponseWriter, r *http.Request) error {
+	v, err := s.deps.Control.ConfigText(r.Context())
+	return answer(w, http.StatusOK, map[string]string{"config": v}, err)
+}

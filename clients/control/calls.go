@@ -1,0 +1,140 @@
+package control
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/tributary-sync/tributary/audit"
+	"github.com/tributary-sync/tributary/control"
+	"github.com/tributary-sync/tributary/fhir"
+)
+
+// The errors of all calls carry the Kind of the node's answer and its own words: Denied without a sufficient credential,
+// Transient where the node does not answer.
+
+// Status returns how the node stands.
+func (c *Client) Status(ctx context.Context) (control.Status, error) {
+	return get[control.Status](ctx, c, within, http.MethodGet, "/status", nil, nil)
+}
+
+// Runs returns the newest passes of a direction ("" for both), newest first, 100 where limit is 0.
+func (c *Client) Runs(ctx context.Context, direction string, limit int) ([]audit.Run, error) {
+	q := values("direction", direction)
+	setInt(q, "limit", int64(limit))
+	return get[[]audit.Run](ctx, c, within, http.MethodGet, "/runs", q, nil)
+}
+
+// Audit returns the records that query selects, newest first.
+func (c *Client) Audit(ctx context.Context, query audit.Query) ([]audit.Record, error) {
+	q := values("operation", string(query.Operation), "outcome", string(query.Outcome), "type", query.Type, "id", query.ID,
+		"run", query.Run, "peer", query.Peer)
+	if query.Failures {
+		q.Set("failures", "true")
+	}
+	setInt(q, "from", query.From)
+	setInt(q, "to", query.To)
+	setInt(q, "before", query.Before)
+	setInt(q, "limit", int64(query.Limit))
+	return get[[]audit.Record](ctx, c, within, http.MethodGet, "/audit", q, nil)
+}
+
+// Conflicts returns conflicts without their contents, newest first.
+func (c *Client) Conflicts(ctx context.Context, query control.ConflictQuery) ([]control.Conflict, error) {
+	q := values("status", query.Status, "resource", query.Key.String())
+	setInt(q, "limit", int64(query.Limit))
+	return get[[]control.Conflict](ctx, c, within, http.MethodGet, "/conflicts", q, nil)
+}
+
+// Conflict returns one conflict with the contents of both copies.
+func (c *Client) Conflict(ctx context.Context, uuid string) (control.Conflict, error) {
+	return get[control.Conflict](ctx, c, within, http.MethodGet, "/conflicts/"+url.PathEscape(uuid), nil, nil)
+}
+
+// ResolveConflict writes a person's decision, "local" or "incoming", and returns the conflict as it is then.
+func (c *Client) ResolveConflict(ctx context.Context, uuid, choice string) (control.Conflict, error) {
+	return get[control.Conflict](ctx, c, within, http.MethodPost, "/conflicts/"+url.PathEscape(uuid)+"/resolve", nil, map[string]string{"choice": choice})
+}
+
+// Parked returns events that could not be applied or delivered, the longest waiting first.
+func (c *Client) Parked(ctx context.Context, query control.ParkedQuery) ([]control.Parked, error) {
+	q := values("direction", query.Direction, "resource", query.Key.String())
+	setInt(q, "limit", int64(query.Limit))
+	return get[[]control.Parked](ctx, c, within, http.MethodGet, "/parked", q, nil)
+}
+
+// RetryParked makes a parked event due at once, all of them where uuid is empty, and returns how many.
+func (c *Client) RetryParked(ctx context.Context, uuid string) (int, error) {
+	var out struct {
+		Retried int `json:"retried"`
+	}
+	err := c.call(ctx, within, http.MethodPost, "/parked/retry", nil, map[string]string{"uuid": uuid}, &out)
+	return out.Retried, err
+}
+
+// Held returns the copies that wait for the parent's decision, the oldest first, 100 where limit is 0.
+func (c *Client) Held(ctx context.Context, limit int) ([]control.Held, error) {
+	q := url.Values{}
+	setInt(q, "limit", int64(limit))
+	return get[[]control.Held](ctx, c, within, http.MethodGet, "/held", q, nil)
+}
+
+// Children returns the nodes that may read from and push to the node, by name.
+func (c *Client) Children(ctx context.Context) ([]control.Child, error) {
+	return get[[]control.Child](ctx, c, within, http.MethodGet, "/children", nil, nil)
+}
+
+// AddChild lets a node of that name read from and push to the node. The credential in the answer is shown this once.
+func (c *Client) AddChild(ctx context.Context, name, publicKey string) (control.NewChild, error) {
+	return get[control.NewChild](ctx, c, within, http.MethodPost, "/children", nil, map[string]string{"name": name, "publicKey": publicKey})
+}
+
+// RemoveChild takes a child's credential away.
+func (c *Client) RemoveChild(ctx context.Context, name string) error {
+	return c.call(ctx, within, http.MethodDelete, "/children/"+url.PathEscape(name), nil, nil, nil)
+}
+
+// Explain returns everything that the node knows of one resource but its content.
+func (c *Client) Explain(ctx context.Context, key fhir.Key) (control.Explanation, error) {
+	if err := key.Validate(); err != nil {
+		return control.Explanation{}, err
+	}
+	return get[control.Explanation](ctx, c, within, http.MethodGet, "/explain/"+url.PathEscape(key.Type)+"/"+url.PathEscape(key.ID), nil, nil)
+}
+
+// Doctor looks at everything that can be wrong with the node.
+func (c *Client) Doctor(ctx context.Context) ([]control.Check, error) {
+	return get[[]control.Check](ctx, c, checkup, http.MethodGet, "/doctor", nil, nil)
+}
+
+// Sync runs a pass now and returns its runs once they have ended; only ctx bounds how long that takes.
+func (c *Client) Sync(ctx context.Context, direction string) ([]audit.Run, error) {
+	return get[[]audit.Run](ctx, c, 0, http.MethodPost, "/sync", nil, map[string]string{"direction": direction})
+}
+
+// ConfigText returns the node's configuration as YAML with secrets masked.
+func (c *Client) ConfigText(ctx context.Context) (string, error) {
+	var out struct {
+		Config string `json:"config"`
+	}
+	err := c.call(ctx, within, http.MethodGet, "/config", nil, nil, &out)
+	return out.Config, err
+}
+
+// values builds a query of those pairs whose value is not empty.
+func values(pairs ...string) url.Values {
+	q := url.Values{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			q.Set(pairs[i], pairs[i+1])
+		}
+	}
+	return q
+}
+
+func setInt(q url.Values, name string, n int64) {
+	if n != 0 {
+		q.Set(name, strconv.FormatInt(n, 10))
+	}
+}
