@@ -139,8 +139,19 @@ func (s *Store) AuditCounts(ctx context.Context, from int64) (map[audit.Outcome]
 	return out, s.dialect.wrap("count audit", err)
 }
 
-// PruneAudit deletes at most limit records of success that are older than before. Failures stay until an operator has looked.
-func (tx *Tx) PruneAudit(before int64, limit int) error {
-	return tx.exec("DELETE FROM sync_audit_message WHERE sync_audit_message_id IN (SELECT x FROM (SELECT sync_audit_message_id AS x "+
-		"FROM sync_audit_message WHERE timestamp < ? ORDER BY sync_audit_message_id LIMIT ?) t)", timeText(before), limit)
+// PruneAudit deletes at most limit audit rows, and as many closed runs, that are older than before (milliseconds since 1970 UTC). It
+// returns how many audit rows.
+func (tx *Tx) PruneAudit(before int64, limit int) (int, error) {
+	var upTo sql.NullInt64
+	var n int
+	if _, err := tx.one("SELECT MAX(x), COUNT(*) FROM (SELECT sync_audit_message_id AS x FROM sync_audit_message WHERE timestamp < ? "+
+		"ORDER BY sync_audit_message_id LIMIT ?) t", []any{timeText(before), limit}, &upTo, &n); err != nil {
+		return 0, err
+	}
+	if n > 0 {
+		if err := tx.exec("DELETE FROM sync_audit_message WHERE sync_audit_message_id <= ? AND timestamp < ?", upTo.Int64, timeText(before)); err != nil {
+			return 0, err
+		}
+	}
+	return n, tx.exec("DELETE FROM sync_run WHERE finished < ?", timeText(before))
 }

@@ -249,3 +249,13 @@ func (tx *Tx) NameReplica(r version.Replica, name string) error {
 	}
 	return tx.exec("REPLACE INTO replica (id, name) VALUES (?, ?)", string(r), name)
 }
+
+// Log returns every row of the log as it was written, with its content: for checks and tests.
+func (r *Reader) Log() ([]Row, error) {
+	var out []Row
+	err := r.query.rows("", "ORDER BY l.seq", nil, true, func(e Row) error {
+		out = append(out, e)
+		return nil
+	})
+	return out, err
+}

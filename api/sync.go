@@ -1,0 +1,443 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/tributary-sync/tributary/engine"
+	"github.com/tributary-sync/tributary/feed"
+	"github.com/tributary-sync/tributary/fhir"
+	"github.com/tributary-sync/tributary/store"
+	"github.com/tributary-sync/tributary/syncerr"
+	"github.com/tributary-sync/tributary/version"
+)
+
+// registerSync mounts the exchanges between nodes (DESIGN.md section 6). A child starts every one of them.
+func (s *Server) registerSync(mux *http.ServeMux) {
+	mux.Handle("GET /sync/node", s.handle(s.protocol(s.syncNode), forSync))
+	mux.Handle("GET /sync/changes", s.handle(s.protocol(s.syncRead), forSync))
+	mux.Handle("POST /sync/changes", s.handle(s.protocol(s.syncTake), forSync))
+	mux.Handle("POST /sync/fetch", s.handle(s.protocol(s.syncFetch), forSync))
+}
+
+// The limits of one exchange.
+const (
+	maxEvents     = 10_000    // events in a page
+	maxPage       = 32 << 20  // bytes of content in a page; one unit may exceed it
+	maxPushed     = 128 << 20 // bytes of a pushed batch before compression
+	maxWait       = 60 * time.Second
+	rowsAtOnce    = 200 // rows read in one snapshot, so that a slow reader never keeps one open
+	defaultInline = 64 << 10
+)
+
+// protocol refuses a peer that speaks another protocol, says who this node is, and notes who came.
+func (s *Server) protocol(next handler) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		w.Header().Set("Tributary-Protocol", strconv.Itoa(feed.Protocol))
+		n, err := strconv.Atoi(r.Header.Get("Tributary-Protocol"))
+		if err != nil {
+			return syncerr.New(syncerr.Invalid, "sync", "the Tributary-Protocol header is missing").
+				WithHint("These addresses are for nodes; people and applications use /fhir/R4")
+		}
+		if n != feed.Protocol {
+			side := "the node that called"
+			if n > feed.Protocol {
+				side = "this node"
+			}
+			return syncerr.New(syncerr.Invalid, "sync", "protocol %d was asked for, this node speaks %d", n, feed.Protocol).WithHint("Upgrade %s", side)
+		}
+		id := s.engine.Store().Identity()
+		if want := r.Header.Get("Tributary-Epoch"); want != "" && want != id.Epoch {
+			return syncerr.New(syncerr.EpochChanged, "sync", "this node's log is %s, not %s", id.Epoch, want)
+		}
+		if r.Header.Get("Tributary-Replica") == string(id.Replica) {
+			return syncerr.New(syncerr.Denied, "sync", "the caller has the identity of this very node").
+				WithHint("A node cannot be its own parent; if its data was copied to a second machine, run `tributary init` there instead")
+		}
+		if err := s.met(r); err != nil {
+			return err
+		}
+		return next(w, r)
+	}
+}
+
+// met notes that a child was here: who it is the first time, and later, at most once a minute, that it still comes.
+func (s *Server) met(r *http.Request) error {
+	c := callerOf(r.Context())
+	if c.Kind != Child {
+		return nil
+	}
+	p, now := c.Participant, s.clock().UnixMilli()
+	replica, key := version.Replica(r.Header.Get("Tributary-Replica")), r.Header.Get("Tributary-Key")
+	if !replica.Valid() || len(key) > 100 {
+		return syncerr.New(syncerr.Invalid, "sync", "the caller does not say which node it is")
+	}
+	if p.PublicKey != "" && p.PublicKey != key {
+		return syncerr.New(syncerr.Denied, "sync", "child %q came with another key than the one that was exchanged at first", p.Name).
+			WithHint("If the node was set up anew, remove the child and add it again: `tributary child remove %s`, `tributary child add %s`", p.Name, p.Name)
+	}
+	if p.Replica == replica && p.PublicKey == key && now-p.LastSeen < 60_000 {
+		return nil
+	}
+	p.Replica, p.PublicKey, p.LastSeen = replica, key, now
+	name, err := url.QueryUnescape(r.Header.Get("Tributary-Node"))
+	if err != nil || len(name) > 100 {
+		return syncerr.New(syncerr.Invalid, "sync", "the Tributary-Node header cannot be read")
+	}
+	return s.engine.Store().Write(r.Context(), func(tx *store.Tx) error {
+		if name != "" {
+			if err := tx.NameReplica(replica, name); err != nil {
+				return err
+			}
+		}
+		return tx.SaveParticipant(p)
+	})
+}
+
+func (s *Server) syncNode(w http.ResponseWriter, r *http.Request) error {
+	head, err := s.engine.Store().Head(r.Context())
+	if err != nil {
+		return err
+	}
+	id := s.engine.Store().Identity()
+	w.Header().Set("Content-Type", "application/json")
+	return json.NewEncoder(w).Encode(feed.Peer{
+		Protocol: feed.Protocol, Node: id.Name, Replica: id.Replica, Epoch: id.Epoch, Head: head.Seq, Limit: s.engine.Limit(),
+		PublicKey: s.deps.PublicKey, Time: s.clock().UnixMilli(), Version: s.deps.Version,
+	})
+}
+
+// readRequest reads the query of GET /sync/changes.
+func readRequest(q url.Values) (feed.Request, error) {
+	req := feed.Request{Inline: defaultInline, Limit: 500}
+	var err error
+	if req.After, err = feed.ParseCursor(q.Get("after")); err != nil {
+		return req, err
+	}
+	for _, p := range []struct {
+		name string
+		into *int
+		max  int
+	}{{"limit", &req.Limit, maxEvents}, {"inline", &req.Inline, fhir.MaxBytes}, {"wait", &req.Wait, int(maxWait / time.Millisecond)}} {
+		if v := q.Get(p.name); v != "" {
+			n, err := strconv.Atoi(v)
+			if err != nil || n < 0 {
+				return req, syncerr.New(syncerr.Invalid, "read changes", "%s=%.40q is not a number", p.name, v)
+			}
+			*p.into = min(n, p.max)
+		}
+	}
+	if req.Limit == 0 {
+		req.Limit = 500
+	}
+	if v, ok := q["types"]; ok {
+		req.Types = []string{}
+		for _, t := range strings.Split(strings.Join(v, ","), ",") {
+			if !fhir.IsType(t) {
+				return req, syncerr.New(syncerr.Invalid, "read changes", "types: %.60q is not a resource type of FHIR R4", t)
+			}
+			req.Types = append(req.Types, t)
+		}
+	}
+	return req, nil
+}
+
+// syncRead serves the event feed in the compact form. It holds the exchange open until there is news, then streams the page;
+// contents that the caller sent itself are left out.
+func (s *Server) syncRead(w http.ResponseWriter, r *http.Request) error {
+	req, err := readRequest(r.URL.Query())
+	if err != nil {
+		return err
+	}
+	st := s.engine.Store()
+	epoch := st.Identity().Epoch
+	head, err := st.Head(r.Context())
+	if err != nil {
+		return err
+	}
+	switch {
+	case req.After.Epoch == "":
+		req.After.Epoch = epoch
+	case req.After.Epoch != epoch || req.After.Seq > head.Seq:
+		return syncerr.New(syncerr.EpochChanged, "read changes", "the cursor %s is not of this log, which is %s", req.After, head)
+	}
+	if err := s.awaitNews(r.Context(), req); err != nil {
+		return err
+	}
+	out, done, err := compressed(w, r)
+	if err != nil {
+		return err
+	}
+	p := page{s: s, req: req, enc: feed.NewEncoder(out), flush: out.flush, source: "child:" + callerOf(r.Context()).ID}
+	end, err := p.write(r.Context())
+	if err != nil {
+		if p.begun {
+			_ = p.enc.Fail(err) // the status is gone; the stream says it
+			return done()
+		}
+		return err
+	}
+	end.Limit = s.engine.Limit()
+	if err := p.enc.End(end); err != nil {
+		return err
+	}
+	return done()
+}
+
+// awaitNews returns when the log has something behind the cursor, or the time is up.
+func (s *Server) awaitNews(ctx context.Context, req feed.Request) error {
+	if req.Wait == 0 {
+		return nil
+	}
+	t := time.NewTimer(time.Duration(req.Wait) * time.Millisecond)
+	defer t.Stop()
+	for {
+		news := s.engine.Store().News()
+		head, err := s.engine.Store().Head(ctx)
+		if err != nil || head.Seq > req.After.Seq {
+			return err
+		}
+		select {
+		case <-news:
+		case <-t.C:
+			return nil
+		case <-s.stopping:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// page writes one page of the compact feed.
+type page struct {
+	s      *Server
+	req    feed.Request
+	enc    *feed.Encoder
+	flush  func() error
+	source string
+	begun  bool
+	named  map[version.Replica]bool
+	end    feed.End
+	bytes  int
+}
+
+func (p *page) write(ctx context.Context) (feed.End, error) {
+	p.named = map[version.Replica]bool{}
+	p.end.Cursor = p.req.After
+	for left := p.req.Limit; left > 0 && p.bytes < maxPage; {
+		rows, err := p.read(ctx, min(left, rowsAtOnce))
+		if err != nil {
+			return p.end, err
+		}
+		if err := p.names(ctx, rows); err != nil {
+			return p.end, err
+		}
+		for _, row := range rows {
+			p.begun = true
+			if err := p.row(row); err != nil {
+				return p.end, err
+			}
+		}
+		if err := p.flush(); err != nil {
+			return p.end, err
+		}
+		if !p.end.More {
+			break
+		}
+		left -= rowsAtOnce
+	}
+	return p.end, nil
+}
+
+func (p *page) read(ctx context.Context, limit int) ([]store.Row, error) {
+	var rows []store.Row
+	err := p.s.engine.Store().Read(ctx, func(r *store.Reader) error {
+		rows = rows[:0]
+		upTo, more, passed, err := r.Changes(p.end.Cursor.Seq, p.req.Types, limit, func(row store.Row) error {
+			rows = append(rows, row)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		head, err := r.Head()
+		p.end.Cursor.Seq, p.end.More, p.end.Backlog = upTo, more, head-upTo
+		p.end.Skipped += passed
+		return err
+	})
+	return rows, err
+}
+
+func (p *page) names(ctx context.Context, rows []store.Row) error {
+	var unknown []version.Replica
+	for _, row := range rows {
+		if a := row.Stamp.Author; !p.named[a] {
+			p.named[a] = true
+			unknown = append(unknown, a)
+		}
+	}
+	if unknown == nil {
+		return nil
+	}
+	names, err := p.s.engine.Store().Names(ctx, unknown)
+	if err != nil {
+		return err
+	}
+	for _, n := range names {
+		p.begun = true
+		if err := p.enc.Name(n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *page) row(row store.Row) error {
+	if row.Source == p.source || len(row.Content) > p.req.Inline {
+		row.Content = nil
+	}
+	p.bytes += len(row.Content)
+	return p.enc.Event(row.Event)
+}
+
+// syncTake accepts what a child pushes and answers with receipts.
+func (s *Server) syncTake(w http.ResponseWriter, r *http.Request) error {
+	c := callerOf(r.Context())
+	body, err := pushedBody(w, r)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	b := engine.Batch{Link: engine.Link{Peer: c.Name, Child: c.ID, ClientName: "node"}}
+	if c.Kind != Child {
+		return syncerr.New(syncerr.Denied, "push", "only a child may push").WithHint("Use the credential that `tributary child add` printed")
+	}
+	d := feed.NewDecoder(body, feed.DefaultMaxLine)
+	for done := false; !done; {
+		line, err := d.Next()
+		if err != nil {
+			return syncerr.Wrap(syncerr.Invalid, "read pushed changes", err)
+		}
+		switch {
+		case line.End != nil:
+			done = true
+		case line.Name != nil:
+			b.Names = append(b.Names, *line.Name)
+		case line.Event != nil:
+			b.Events = append(b.Events, *line.Event)
+		}
+		if len(b.Events) > maxEvents {
+			return syncerr.New(syncerr.TooLarge, "push", "more than %d changes in a batch", maxEvents)
+		}
+	}
+	receipts, err := s.engine.Accept(r.Context(), b)
+	if err != nil {
+		return err
+	}
+	out, done, err := compressed(w, r)
+	if err != nil {
+		return err
+	}
+	head, err := s.engine.Store().Head(r.Context())
+	if err != nil {
+		return err
+	}
+	if err := feed.WriteReceipts(out, receipts, feed.End{Cursor: head, Limit: s.engine.Limit()}); err != nil {
+		return err
+	}
+	return done()
+}
+
+// pushedBody returns the body of a push as it was before it was compressed, bounded in size and in the memory it asks for.
+func pushedBody(w http.ResponseWriter, r *http.Request) (io.ReadCloser, error) {
+	switch enc := r.Header.Get("Content-Encoding"); enc {
+	case "":
+		return http.MaxBytesReader(w, r.Body, maxPushed), nil
+	case "zstd":
+		z, err := zstd.NewReader(r.Body, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(8<<20), zstd.WithDecoderLowmem(true))
+		if err != nil {
+			return nil, syncerr.Wrap(syncerr.Invalid, "read pushed changes", err)
+		}
+		return http.MaxBytesReader(w, z.IOReadCloser(), maxPushed), nil
+	default:
+		return nil, syncerr.New(syncerr.Unsupported, "read pushed changes", "the encoding %.40q is not spoken here", enc).WithHint("Use zstd or none")
+	}
+}
+
+// syncFetch serves contents by key and version: what a feed left out. Where a version is gone it gives the current one.
+func (s *Server) syncFetch(w http.ResponseWriter, r *http.Request) error {
+	refs, err := feed.ReadRefs(http.MaxBytesReader(w, r.Body, 1<<20), 64<<10, 1000)
+	if err != nil {
+		return err
+	}
+	out, done, err := compressed(w, r)
+	if err != nil {
+		return err
+	}
+	enc := feed.NewEncoder(out)
+	for _, ref := range refs {
+		var row store.Row
+		found := false
+		err := s.engine.Store().Read(r.Context(), func(rd *store.Reader) error {
+			var err error
+			row, found, err = rd.Event(ref)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if !found {
+			continue
+		}
+		row.Seq = 0 // in the order of the references, which is not that of the log
+		if err := enc.Event(row.Event); err != nil {
+			return err
+		}
+	}
+	if err := enc.End(feed.End{Limit: s.engine.Limit()}); err != nil {
+		return err
+	}
+	return done()
+}
+
+// writer is a response body that may be compressed.
+type writer struct {
+	io.Writer
+	flush func() error
+}
+
+// compressed starts a response of lines, compressed where the caller takes zstd. done ends it.
+func compressed(w http.ResponseWriter, r *http.Request) (out writer, done func() error, err error) {
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	w.Header().Set("Cache-Control", "no-store")
+	push := func() error {
+		if f, ok := w.(http.Flusher); ok {
+			f.Flush()
+		}
+		return nil
+	}
+	if !strings.Contains(r.Header.Get("Accept-Encoding"), "zstd") {
+		return writer{Writer: w, flush: push}, func() error { return nil }, nil
+	}
+	w.Header().Set("Content-Encoding", "zstd")
+	z, err := zstd.NewWriter(w, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(2<<20), zstd.WithLowerEncoderMem(true))
+	if err != nil {
+		return writer{}, nil, syncerr.Wrap(syncerr.Internal, "compress", err)
+	}
+	flush := func() error {
+		if err := z.Flush(); err != nil {
+			return err
+		}
+		return push()
+	}
+	return writer{Writer: z, flush: flush}, z.Close, nil
+}

@@ -1,0 +1,109 @@
+package simnet
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/tributary-sync/tributary/reconcile"
+)
+
+var oneSeed = flag.Uint64("seed", 0, "run this seed alone and print every step")
+
+// options derives everything about a run from its seed.
+func options(seed uint64, dir string) Options {
+	policies := []reconcile.Policy{reconcile.LastWriterWins, reconcile.SourceWins, reconcile.ReplicaPriority, reconcile.DestinationWins, reconcile.Defer}
+	return Options{
+		Seed: seed, Dir: dir, Nodes: 4, Steps: 60 + int(seed%5)*20, Keys: 2 + int(seed%4), Faults: seed%7 != 0,
+		Policy: policies[seed%uint64(len(policies))], Types: []string{"Patient", "Observation"},
+	}
+}
+
+func simulate(o Options) (err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	n, err := New(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if cerr := n.Close(); err == nil {
+			err = cerr
+		}
+	}()
+	if err := n.Run(ctx); err != nil {
+		return err
+	}
+	return n.Check(ctx)
+}
+
+// memory returns a folder in memory where there is one: simulated stores need no disk.
+func memory(t testing.TB) string {
+	t.Helper()
+	if _, err := os.Stat("/dev/shm"); err != nil {
+		return t.TempDir()
+	}
+	dir, err := os.MkdirTemp("/dev/shm", "tributary-sim-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+func run(t *testing.T, seed uint64) {
+	t.Helper()
+	o := options(seed, memory(t))
+	if err := simulate(o); err != nil {
+		t.Errorf("seed %d (%s): %v\nrepeat it with: go test ./internal/simnet -run TestSim -seed %d", seed, o.Policy, err, seed)
+	}
+}
+
+func TestSim(t *testing.T) {
+	if *oneSeed != 0 {
+		o := options(*oneSeed, memory(t))
+		var log bytes.Buffer
+		o.Log = &log
+		err := simulate(o)
+		fmt.Print(log.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	for seed := uint64(1); seed <= 50; seed++ {
+		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
+			t.Parallel()
+			run(t, seed)
+		})
+	}
+}
+
+// TestSimLong runs as many seeds as the environment asks for, for `make sim`; without it one more than the committed ones.
+func TestSimLong(t *testing.T) {
+	count, start := uint64(1), uint64(1000)
+	for name, into := range map[string]*uint64{"SEEDS": &count, "START": &start} {
+		if v := os.Getenv(name); v != "" {
+			n, err := strconv.ParseUint(v, 10, 63)
+			if err != nil {
+				t.Fatalf("%s=%q is not a number", name, v)
+			}
+			*into = n
+		}
+	}
+	failed := 0
+	for seed := start; seed < start+count && failed < 10; seed++ {
+		o := options(seed, memory(t))
+		if err := simulate(o); err != nil {
+			failed++
+			t.Errorf("seed %d (%s): %v", seed, o.Policy, err)
+		}
+		_ = os.RemoveAll(o.Dir)
+	}
+	t.Logf("%d seeds from %d, %d failed", count, start, failed)
+}

@@ -1,0 +1,120 @@
+package simnet
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+)
+
+// wire is the network as one node sees it: its requests reach the handler of another node in this process, or not.
+type wire struct{ from *Node }
+
+var errLink = errors.New("the link broke")
+
+// RoundTrip delivers a request, or loses it, or loses or cuts the answer, or delivers it twice, now or later; meanwhile others
+// may do things.
+func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
+	n := w.from.net
+	to := n.find(r.URL.Host)
+	b, err := body(r)
+	if err != nil || to == nil {
+		return nil, errLink
+	}
+	ctx := r.Context()
+	faulty := n.opts.Faults && !n.healing
+	fate := 100
+	if faulty {
+		fate = n.rand.IntN(40)
+	}
+	if err := w.meanwhile(ctx); err != nil {
+		return nil, err
+	}
+	switch fate {
+	case 0, 1:
+		n.logf("%s -> %s lost", w.from.name, to.name)
+		return nil, errLink
+	case 2:
+		n.logf("%s -> %s twice", w.from.name, to.name)
+		if _, err := to.serve(ctx, r, b); err != nil {
+			return nil, err
+		}
+	case 3:
+		again := r.Clone(context.WithoutCancel(ctx))
+		n.late = append(n.late, func() {
+			n.logf("%s -> %s again, late", w.from.name, to.name)
+			_, _ = to.serve(again.Context(), again, b)
+		})
+	}
+	res, err := to.serve(ctx, r, b)
+	if err != nil {
+		return nil, err
+	}
+	if err := w.meanwhile(ctx); err != nil {
+		return nil, err
+	}
+	switch fate {
+	case 4, 5:
+		n.logf("%s -> %s: the answer is lost", w.from.name, to.name)
+		return nil, errLink
+	case 6, 7:
+		all, err := io.ReadAll(res.Body)
+		if err != nil {
+			return nil, err
+		}
+		if len(all) > 0 {
+			n.logf("%s -> %s: the answer is cut", w.from.name, to.name)
+			res.Body = io.NopCloser(io.MultiReader(bytes.NewReader(all[:n.rand.IntN(len(all))]), broken{}))
+		}
+	}
+	return res, nil
+}
+
+type broken struct{}
+
+func (broken) Read([]byte) (int, error) { return 0, errLink }
+
+// meanwhile lets others do things while an exchange is on its way.
+func (w *wire) meanwhile(ctx context.Context) error {
+	n := w.from.net
+	if n.healing || n.depth >= 2 || n.rand.IntN(4) != 0 {
+		return nil
+	}
+	n.depth++
+	defer func() { n.depth-- }()
+	return n.step(context.WithoutCancel(ctx))
+}
+
+func (n *Net) find(name string) *Node {
+	for _, x := range n.nodes {
+		if x.name == name {
+			return x
+		}
+	}
+	return nil
+}
+
+// serve gives a request to the node's handler. A node that crashed answers nothing.
+func (x *Node) serve(ctx context.Context, r *http.Request, body []byte) (*http.Response, error) {
+	if ok, err := x.ready(context.WithoutCancel(ctx)); err != nil || !ok {
+		return nil, errLink
+	}
+	if x.net.opts.Faults && !x.net.healing && x.net.rand.IntN(25) == 0 {
+		x.fuse = 1 + x.net.rand.IntN(60)
+	}
+	in := httptest.NewRequestWithContext(ctx, r.Method, r.URL.String(), bytes.NewReader(body))
+	in.Header = r.Header.Clone()
+	rec := httptest.NewRecorder()
+	x.busy++
+	x.live.Handler().ServeHTTP(rec, in)
+	x.busy--
+	if x.busy == 0 {
+		x.fuse = 0
+	}
+	if x.crashed {
+		return nil, errLink
+	}
+	return rec.Result(), nil
+}

@@ -1,0 +1,210 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/tributary-sync/tributary/audit"
+	"github.com/tributary-sync/tributary/clients"
+	"github.com/tributary-sync/tributary/config"
+	"github.com/tributary-sync/tributary/control"
+	"github.com/tributary-sync/tributary/feed"
+	"github.com/tributary-sync/tributary/internal/loop"
+	"github.com/tributary-sync/tributary/pull"
+	"github.com/tributary-sync/tributary/push"
+	"github.com/tributary-sync/tributary/resourcemanager"
+	"github.com/tributary-sync/tributary/store"
+	"github.com/tributary-sync/tributary/syncerr"
+)
+
+// link is this node's side of the link to its parent.
+type link struct {
+	node   *Node
+	client *clients.Node
+	pull   *direction // nil where it is off
+	push   *direction
+	mu     sync.Mutex
+	saved  feed.Peer // as last stored
+}
+
+func newLink(n *Node) (*link, error) {
+	l := &link{node: n}
+	self := clients.Self{Node: n.cfg.Node.Name, Replica: func() string { return string(n.store.Identity().Replica) }, PublicKey: n.keys.public()}
+	token := func() (string, error) {
+		secret, _, err := config.ReadCredential(n.cfg)
+		return secret, err
+	}
+	l.client = clients.NewNode(n.cfg.Parent.URL, token, self, n.deps.Transport)
+	managers := map[config.Direction]*resourcemanager.Manager{}
+	for _, d := range []config.Direction{config.FromParent, config.ToParent} {
+		m := resourcemanager.New(func(t string) string { return string(n.cfg.Client(d, t)) }, map[string]resourcemanager.Client{"node": l.client})
+		types := n.cfg.PullTypes()
+		if d == config.ToParent {
+			types = n.cfg.PushTypes()
+		}
+		if types == nil {
+			types = []string{"Patient"} // one rule serves all types
+		}
+		if err := m.Check(types); err != nil {
+			return nil, err
+		}
+		managers[d] = m
+	}
+	if n.cfg.Pull.Enabled {
+		p := pull.New(n.engine, pull.Parent{Source: l.client, Manager: managers[config.FromParent], Hello: l.hello, Traffic: l.client.Traffic}, pull.Config{
+			Types: n.cfg.PullTypes(), Follows: n.cfg.Pushes, Batch: n.cfg.Pull.Page, ParentURL: n.cfg.Parent.URL, Clock: n.deps.Clock,
+		})
+		l.pull = newDirection(control.Pull, p.Pass, n.cfg.Pull.Wait.Std(), loop.Config{Every: n.cfg.Pull.Every.Std(), Log: n.deps.Log, Now: n.deps.Clock})
+	}
+	if n.cfg.Push.Enabled {
+		p := push.New(n.engine, push.Parent{Manager: managers[config.ToParent], Hello: l.hello, Traffic: l.client.Traffic}, push.Config{
+			Types: n.cfg.PushTypes(), ParentURL: n.cfg.Parent.URL, Clock: n.deps.Clock,
+		})
+		pass := func(ctx context.Context, _ time.Duration) (audit.Run, error) { return p.Pass(ctx) }
+		l.push = newDirection(control.Push, pass, 0, loop.Config{
+			Every: n.cfg.Push.Every.Std(), News: n.store.News, Log: n.deps.Log, Now: n.deps.Clock,
+		})
+	}
+	return l, nil
+}
+
+func (l *link) directions() []*direction {
+	var out []*direction
+	for _, d := range []*direction{l.pull, l.push} {
+		if d != nil {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+// hello returns who the parent is, and stores it when it is news.
+func (l *link) hello(ctx context.Context) (feed.Peer, error) {
+	p, err := l.client.Hello(ctx)
+	if err != nil {
+		return p, err
+	}
+	l.mu.Lock()
+	known := l.saved.Epoch == p.Epoch && l.saved.Node == p.Node
+	l.mu.Unlock()
+	if known {
+		return p, nil
+	}
+	now := l.node.deps.Clock().UnixMilli()
+	err = l.node.store.Write(ctx, func(tx *store.Tx) error {
+		if err := tx.NameReplica(p.Replica, p.Node); err != nil {
+			return err
+		}
+		return tx.SaveParticipant(store.Participant{
+			ID: "parent", Kind: store.KindParent, Name: p.Node, Replica: p.Replica, Epoch: p.Epoch, PublicKey: p.PublicKey,
+			URL: l.node.cfg.Parent.URL, Created: now, LastSeen: now, Seq: p.Head,
+		})
+	})
+	if err == nil {
+		l.mu.Lock()
+		l.saved = p
+		l.mu.Unlock()
+	}
+	return p, err
+}
+
+// Probe asks the parent who it is, for `tributary doctor` (control.Prober).
+func (l *link) Probe(ctx context.Context) (control.Probe, error) {
+	p, err := l.client.Ask(ctx)
+	return control.Probe{Name: p.Node, Replica: string(p.Replica), Version: p.Version, Date: p.Time}, err
+}
+
+// direction is one of the two services of a link: its pass, its loop, and the gate that keeps an operator's pass and the
+// loop's from running at once.
+type direction struct {
+	name string
+	pass func(ctx context.Context, wait time.Duration) (audit.Run, error)
+	loop *loop.Loop
+	gate sync.Mutex
+	mu   sync.Mutex
+	stop context.CancelCauseFunc // ends the loop's pass of now
+}
+
+var errInterrupted = errors.New("an operator asked for a pass")
+
+func newDirection(name string, pass func(context.Context, time.Duration) (audit.Run, error), wait time.Duration, cfg loop.Config) *direction {
+	d := &direction{name: name, pass: pass}
+	cfg.Name = name
+	cfg.Pass = func(ctx context.Context) error { return d.scheduled(ctx, wait) }
+	d.loop = loop.New(cfg)
+	return d
+}
+
+// scheduled is the loop's pass. An operator's pass may end it; it goes on from the cursor afterwards.
+func (d *direction) scheduled(ctx context.Context, wait time.Duration) error {
+	d.gate.Lock()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	d.mu.Lock()
+	d.stop = cancel
+	d.mu.Unlock()
+	d.gate.Unlock()
+	_, err := d.pass(ctx, wait)
+	if err != nil && errors.Is(context.Cause(ctx), errInterrupted) {
+		return nil
+	}
+	return err
+}
+
+// now runs a pass for an operator and returns its counts.
+func (d *direction) now(ctx context.Context) (audit.Run, error) {
+	d.gate.Lock()
+	defer d.gate.Unlock()
+	d.mu.Lock()
+	if d.stop != nil {
+		d.stop(errInterrupted)
+	}
+	d.mu.Unlock()
+	return d.pass(ctx, 0)
+}
+
+// Sync runs passes now (control.Passes): a pull, a push, or both in this order.
+func (n *Node) Sync(ctx context.Context, which string) ([]audit.Run, error) {
+	if n.link == nil {
+		return nil, syncerr.New(syncerr.Usage, "sync", "this node has no parent").WithHint("Set parent.url, or run the command at a child")
+	}
+	var out []audit.Run
+	for _, d := range n.link.directions() {
+		if which != control.Both && which != "" && which != d.name {
+			continue
+		}
+		run, err := d.now(ctx)
+		if run.ID != "" {
+			out = append(out, run)
+		}
+		if err != nil {
+			return out, err
+		}
+	}
+	return out, nil
+}
+
+// LinkState returns how each direction to the parent stands (control.Passes).
+func (n *Node) LinkState() []control.LinkState {
+	out := []control.LinkState{{Direction: control.Pull}, {Direction: control.Push}}
+	if n.link == nil {
+		return out
+	}
+	for i, d := range []*direction{n.link.pull, n.link.push} {
+		if d == nil {
+			continue
+		}
+		s := d.loop.State()
+		out[i].Enabled, out[i].Running = true, s.Running
+		if s.Err != nil {
+			out[i].LastError = s.Err.Error()
+		}
+		if !s.Next.IsZero() {
+			out[i].NextAttempt = s.Next.UnixMilli()
+			out[i].Backoff = max(0, s.Next.Sub(n.deps.Clock()).Milliseconds())
+		}
+	}
+	return out
+}

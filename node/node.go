@@ -1,0 +1,228 @@
+// Package node owns the wiring, and nothing else does: a configuration becomes a store, an engine, the two loops, and one handler
+// that serves everything. A program or a test may hold several nodes at once.
+package node
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tributary-sync/tributary/api"
+	"github.com/tributary-sync/tributary/config"
+	"github.com/tributary-sync/tributary/control"
+	"github.com/tributary-sync/tributary/engine"
+	"github.com/tributary-sync/tributary/internal/loop"
+	"github.com/tributary-sync/tributary/store"
+	"github.com/tributary-sync/tributary/syncerr"
+	"github.com/tributary-sync/tributary/web"
+)
+
+// Deps is what is injected. The zero value is a node on the machine's clock, network and randomness.
+type Deps struct {
+	Clock     func() time.Time
+	Rand      io.Reader
+	Transport http.RoundTripper // to the parent
+	Log       *slog.Logger
+	Version   string
+	Hook      func(point string) error // store.Options.Hook
+	Volatile  bool                     // store.Options.Volatile
+}
+
+func (d Deps) complete() Deps {
+	if d.Clock == nil {
+		d.Clock = time.Now
+	}
+	if d.Rand == nil {
+		d.Rand = rand.Reader
+	}
+	if d.Transport == nil {
+		d.Transport = transport()
+	}
+	if d.Log == nil {
+		d.Log = slog.New(slog.DiscardHandler)
+	}
+	return d
+}
+
+// transport carries requests to the parent over a link that may be slow: nothing but the client's own idle time ends an exchange
+// that has begun.
+func transport() http.RoundTripper {
+	return &http.Transport{
+		Proxy: http.ProxyFromEnvironment, DialContext: (&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		TLSHandshakeTimeout: 30 * time.Second, MaxIdleConns: 4, IdleConnTimeout: 90 * time.Second, DisableCompression: true, ForceAttemptHTTP2: true,
+	}
+}
+
+// Node is one running Tributary.
+type Node struct {
+	cfg     config.Config
+	deps    Deps
+	keys    keys
+	store   *store.Store
+	engine  *engine.Engine
+	control *control.Control
+	api     *api.Server
+	handler http.Handler
+	link    *link // to the parent; nil at the top
+}
+
+// Init makes the database, the key pair and the operator's token of a new node. It returns a Conflict error where they exist.
+func Init(ctx context.Context, cfg config.Config, deps Deps) error {
+	deps = deps.complete()
+	opts, err := storeOptions(cfg, deps)
+	if err != nil {
+		return err
+	}
+	st, err := store.Create(ctx, opts, cfg.Node.Name, cfg.Feed.PageSize)
+	if err != nil {
+		return err
+	}
+	if err := st.Close(); err != nil {
+		return err
+	}
+	return makeKeys(cfg.Node.DataDir, deps.Rand)
+}
+
+func storeOptions(cfg config.Config, deps Deps) (store.Options, error) {
+	dsn := cfg.Store.DSN
+	if cfg.Store.Driver == config.DriverMySQL {
+		var warning string
+		var err error
+		if dsn, warning, err = config.ReadDSN(cfg); err != nil {
+			return store.Options{}, err
+		}
+		if warning != "" {
+			deps.Log.Warn("configuration", "warning", warning)
+		}
+	}
+	return store.Options{
+		Driver: cfg.Store.Driver, DSN: dsn, Clock: deps.Clock, Rand: deps.Rand, Log: deps.Log, Hook: deps.Hook, Volatile: deps.Volatile,
+	}, nil
+}
+
+// New opens the node's database and wires it; nothing runs yet. The errors are those of store.Open and of unreadable keys.
+func New(ctx context.Context, cfg config.Config, deps Deps) (*Node, error) {
+	deps = deps.complete()
+	opts, err := storeOptions(cfg, deps)
+	if err != nil {
+		return nil, err
+	}
+	k, err := readKeys(cfg.Node.DataDir)
+	if err != nil && syncerr.KindOf(err) != syncerr.NotFound {
+		return nil, err
+	}
+	st, serr := store.Open(ctx, opts)
+	if serr != nil {
+		return nil, serr
+	}
+	if err != nil { // the database is there and the keys are not: that is the clearer complaint
+		return nil, errors.Join(err, st.Close())
+	}
+	n := &Node{cfg: cfg, deps: deps, keys: k, store: st}
+	n.engine = engine.New(st, engine.Config{
+		Policies: cfg.Policies(), Limit: int(cfg.Limits.Resource), Quiet: !cfg.Audit.Success, URL: cfg.BaseURL(), Log: deps.Log,
+	})
+	if cfg.Parent.URL != "" {
+		if n.link, err = newLink(n); err != nil {
+			return nil, errors.Join(err, st.Close())
+		}
+	}
+	cd := control.Deps{Clock: deps.Clock, Rand: deps.Rand, Version: deps.Version, PublicKey: k.public(), StartedAt: deps.Clock()}
+	if n.link != nil {
+		cd.Prober = n.link
+	}
+	n.control = control.New(n.engine, cfg, n, cd)
+	n.api = api.New(api.Deps{
+		Engine: n.engine, Control: n.control, Log: deps.Log, Clock: deps.Clock, AdminToken: k.token, PublicKey: k.public(),
+		Anonymous: prefixes(cfg), Version: deps.Version, URL: cfg.BaseURL(),
+	})
+	mux := http.NewServeMux()
+	n.api.Register(mux)
+	web.New(n.control, deps.Log).Register(mux, func(h http.Handler) http.Handler { return n.api.Protect(h, api.ForOperators) })
+	n.handler = mux
+	return n, nil
+}
+
+// Handler serves everything the node answers.
+func (n *Node) Handler() http.Handler { return n.handler }
+
+// AdminToken returns the operator's secret.
+func (n *Node) AdminToken() string { return n.keys.token }
+
+// Engine returns the node's engine.
+func (n *Node) Engine() *engine.Engine { return n.engine }
+
+// Control returns what an operator can see and do.
+func (n *Node) Control() *control.Control { return n.control }
+
+// Close closes the database. Run must have returned.
+func (n *Node) Close() error { return n.store.Close() }
+
+// Listen takes the node's address. It returns a Usage error that says what to do where the address is taken or not ours.
+func Listen(cfg config.Config) (net.Listener, error) {
+	l, err := net.Listen("tcp", cfg.Node.Listen)
+	if err != nil {
+		return nil, syncerr.New(syncerr.Unavailable, "listen on "+cfg.Node.Listen, "%v", cause(err)).
+			WithHint("Another program, perhaps another Tributary, holds this port: stop it, or choose another port in node.listen")
+	}
+	return l, nil
+}
+
+func cause(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op.Err
+	}
+	return err
+}
+
+// Run serves on l (nil: on node.listen) and runs the loops until ctx ends. It then stops in order: the listener and exchanges
+// that wait for news, the loops; the store is closed by Close. It returns nil after an orderly stop.
+func (n *Node) Run(ctx context.Context, l net.Listener) error {
+	if l == nil {
+		var err error
+		if l, err = Listen(n.cfg); err != nil {
+			return err
+		}
+	}
+	srv := &http.Server{
+		Handler: n.handler, ReadHeaderTimeout: 20 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		ErrorLog: slog.NewLogLogger(n.deps.Log.Handler(), slog.LevelDebug),
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			return syncerr.Wrap(syncerr.Internal, "serve", err)
+		}
+		return nil
+	})
+	g.Go(func() error {
+		<-ctx.Done()
+		n.api.Stop()
+		wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+		if err := srv.Shutdown(wait); err != nil {
+			return srv.Close()
+		}
+		return nil
+	})
+	if n.link != nil {
+		for _, d := range n.link.directions() {
+			g.Go(func() error { return d.loop.Run(ctx) })
+		}
+	}
+	upkeep := loop.New(loop.Config{Name: "upkeep", Pass: n.upkeep, Every: time.Hour, Log: n.deps.Log, Now: n.deps.Clock})
+	g.Go(func() error { return upkeep.Run(ctx) })
+	return g.Wait()
+}
+
+func (n *Node) upkeep(ctx context.Context) error {
+	return n.engine.Upkeep(ctx, n.cfg.Audit.Retention.Std())
+}

@@ -1,0 +1,292 @@
+// Package pull owns one pull pass: the parent's feed is read from the cursor on, contents that the feed left out are fetched,
+// and each batch is given to engine.Accept together with the cursor behind it. It decides nothing.
+package pull
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tributary-sync/tributary/audit"
+	"github.com/tributary-sync/tributary/engine"
+	"github.com/tributary-sync/tributary/feed"
+	"github.com/tributary-sync/tributary/feedreader"
+	"github.com/tributary-sync/tributary/fhir"
+	"github.com/tributary-sync/tributary/resourcemanager"
+	"github.com/tributary-sync/tributary/store"
+	"github.com/tributary-sync/tributary/syncerr"
+)
+
+// Config says what a puller reads and how.
+type Config struct {
+	Types     []string          // resource types wanted; nil for all
+	Follows   func(string) bool // types that this node pushes, for which the parent decides
+	Batch     int               // events in a batch
+	Inline    int               // contents up to that many bytes come with the event
+	ParentURL string
+	Clock     func() time.Time
+}
+
+// Parent is the other end: its feed, its contents, and who it is.
+type Parent struct {
+	Source  feedreader.Source
+	Manager *resourcemanager.Manager
+	Hello   func(ctx context.Context) (feed.Peer, error)
+	Traffic func() (in, out int64)
+}
+
+// Puller pulls from one parent. Pass may be called by one goroutine at a time.
+type Puller struct {
+	eng    *engine.Engine
+	parent Parent
+	cfg    Config
+	mu     sync.Mutex
+}
+
+// New returns a puller.
+func New(eng *engine.Engine, parent Parent, cfg Config) *Puller {
+	if cfg.Batch <= 0 {
+		cfg.Batch = 500
+	}
+	if cfg.Inline <= 0 {
+		cfg.Inline = 64 << 10
+	}
+	return &Puller{eng: eng, parent: parent, cfg: cfg}
+}
+
+// pagesAhead is how many batches one exchange may bring: the parent prepares the next while this node commits one.
+const pagesAhead = 10
+
+// Pass reads the parent's feed to its end. The parent may hold the first exchange open for wait until there is news. It returns
+// the counts of the pass, a zero Run where nothing came. After an error the cursor stands behind the last batch that was
+// committed; Retry of the error's Kind says whether the same pass may go on later by itself.
+func (p *Puller) Pass(ctx context.Context, wait time.Duration) (audit.Run, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := &pass{Puller: p, run: audit.Run{Direction: "pull", Peer: p.cfg.ParentURL, Outcome: "running"}}
+	s.in, s.out = p.parent.Traffic()
+	err := s.all(ctx, wait)
+	return s.close(ctx, err)
+}
+
+// pass is one run of Pass.
+type pass struct {
+	*Puller
+	run     audit.Run
+	open    bool
+	pos     store.Position
+	in, out int64
+}
+
+func (s *pass) all(ctx context.Context, wait time.Duration) error {
+	var err error
+	if s.pos, err = s.eng.Store().Position(ctx, "parent", "pull"); err != nil {
+		return err
+	}
+	if s.pos.Scope != s.scope() {
+		s.pos = store.Position{Scope: s.scope()} // what is wanted now was passed over before: read the log from its start
+	}
+	if s.pos.Epoch == "" {
+		if err := s.meet(ctx); err != nil {
+			return err
+		}
+	}
+	if err := s.retryParked(ctx); err != nil {
+		return err
+	}
+	for met := false; ; {
+		end, err := s.page(ctx, wait)
+		if err != nil && syncerr.KindOf(err) == syncerr.EpochChanged && !met {
+			met = true
+			if err := s.newEpoch(ctx); err != nil {
+				return err
+			}
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if wait = 0; !end.More {
+			return s.eng.DecideHolds(ctx, s.link())
+		}
+	}
+}
+
+// scope names what is read for; a cursor of another scope does not fit.
+func (s *pass) scope() string {
+	if s.cfg.Types == nil {
+		return "*"
+	}
+	return strings.Join(slices.Sorted(slices.Values(s.cfg.Types)), ",")
+}
+
+func (s *pass) link() engine.Link {
+	return engine.Link{
+		Peer: s.run.Peer, Epoch: s.pos.Epoch, Follows: s.cfg.Follows, ParentURL: s.cfg.ParentURL, ClientName: "node", Run: s.run.ID,
+	}
+}
+
+// meet asks the parent which log it has, and starts at its begin.
+func (s *pass) meet(ctx context.Context) error {
+	peer, err := s.parent.Hello(ctx)
+	if err != nil {
+		return err
+	}
+	s.pos.Cursor = feed.Cursor{Epoch: peer.Epoch}
+	return nil
+}
+
+// newEpoch starts the parent's log anew: it no longer continues its past. Decide makes reading again harmless.
+func (s *pass) newEpoch(ctx context.Context) error {
+	old := s.pos.Cursor
+	if err := s.meet(ctx); err != nil {
+		return err
+	}
+	return s.eng.Note(ctx, audit.Record{
+		Operation: audit.Pull, Outcome: audit.Done, Action: "NEW-EPOCH", Peer: s.run.Peer, ParentURL: s.cfg.ParentURL,
+		Details: "the parent's log no longer continues " + old.String() + "; it is read again from its start",
+	})
+}
+
+func (s *pass) page(ctx context.Context, wait time.Duration) (feed.End, error) {
+	req := feed.Request{
+		After: s.pos.Cursor, Types: s.cfg.Types, Limit: s.cfg.Batch * pagesAhead, Inline: s.cfg.Inline, Wait: int(wait / time.Millisecond),
+	}
+	r := feedreader.Reader{Source: s.parent.Source, Events: s.cfg.Batch}
+	return r.Page(ctx, req, func(b feedreader.Batch) error { return s.batch(ctx, b) })
+}
+
+func (s *pass) batch(ctx context.Context, b feedreader.Batch) error {
+	if len(b.Events) == 0 && b.Cursor == s.pos.Cursor && s.pos.Backlog == b.Backlog {
+		return nil
+	}
+	if len(b.Events) > 0 {
+		if err := s.start(ctx); err != nil {
+			return err
+		}
+		if err := s.complete(ctx, b.Events); err != nil {
+			return err
+		}
+	}
+	next := store.Position{Cursor: b.Cursor, Scope: s.scope(), Backlog: b.Backlog}
+	eb := engine.Batch{Link: s.link(), Events: b.Events, Names: b.Names, Position: &next}
+	if s.open {
+		s.traffic()
+		eb.Run = &s.run
+	}
+	if _, err := s.eng.Accept(ctx, eb); err != nil {
+		return err
+	}
+	s.pos = next
+	return nil
+}
+
+// complete fetches the contents that the feed left out and that are needed. What the parent no longer has under that version
+// it gives in its current one.
+func (s *pass) complete(ctx context.Context, events []feed.Event) error {
+	refs, err := s.eng.Lacking(ctx, events)
+	if err != nil || len(refs) == 0 {
+		return err
+	}
+	got := map[fhir.Key]feed.Event{}
+	for len(refs) > 0 {
+		n := min(len(refs), 50)
+		part, err := s.parent.Manager.Fetch(ctx, refs[:n])
+		if err != nil {
+			return err
+		}
+		for _, ev := range part {
+			got[ev.Key] = ev
+		}
+		refs = refs[n:]
+	}
+	for i, ev := range events {
+		g, ok := got[ev.Key]
+		switch {
+		case !ok || ev.Content != nil || ev.Stamp.Deleted:
+		case g.Stamp.Version == ev.Stamp.Version:
+			events[i].Content = g.Content
+		case ev.Unit == "" && g.Stamp.Vector.Contains(ev.Stamp.Version):
+			events[i].Stamp, events[i].Content, events[i].Action = g.Stamp, g.Content, g.Action
+		}
+	}
+	return nil
+}
+
+// start opens the row of the run before the first batch is committed.
+func (s *pass) start(ctx context.Context) error {
+	if s.open {
+		return nil
+	}
+	s.run.ID, s.run.Started = s.eng.Store().NewUUID(), s.cfg.Clock().UnixMilli()
+	s.open = true
+	return s.eng.OpenRun(ctx, s.run)
+}
+
+func (s *pass) traffic() {
+	in, out := s.parent.Traffic()
+	s.run.BytesIn, s.run.BytesOut = in-s.in, out-s.out
+}
+
+func (s *pass) close(ctx context.Context, err error) (audit.Run, error) {
+	if err == nil && !s.open {
+		return audit.Run{}, nil
+	}
+	s.run.Outcome = "done"
+	switch {
+	case err != nil && ctx.Err() != nil: // the node stops, or an operator asked for a pass of his own
+		if !s.open {
+			return audit.Run{}, err
+		}
+		s.run.Outcome = "interrupted"
+		ctx = context.WithoutCancel(ctx)
+	case err != nil:
+		s.run.Outcome, s.run.Error = "failed", err.Error()
+		if oerr := s.start(ctx); oerr != nil {
+			return s.run, errors.Join(err, oerr)
+		}
+	}
+	s.traffic()
+	s.run.Finished = s.cfg.Clock().UnixMilli()
+	return s.run, errors.Join(err, s.eng.CloseRun(ctx, s.run))
+}
+
+// retryParked tries again what is due: each unit or single event as it came, with a fresh content from the parent.
+func (s *pass) retryParked(ctx context.Context) error {
+	due, err := s.eng.Store().Parked(ctx, store.ParkedFilter{Direction: "pull", DueBy: s.cfg.Clock().UnixMilli(), Limit: 200})
+	if err != nil || len(due) == 0 {
+		return err
+	}
+	if err := s.start(ctx); err != nil {
+		return err
+	}
+	for i := 0; i < len(due); {
+		n := i + 1
+		for due[i].Unit != "" && n < len(due) && due[n].Unit == due[i].Unit {
+			n++
+		}
+		var events []feed.Event
+		for _, d := range due[i:n] {
+			ev := d.Event()
+			ev.Content = nil
+			events = append(events, ev)
+		}
+		if err := s.complete(ctx, events); err != nil {
+			return err
+		}
+		for j := range events {
+			if events[j].Content == nil {
+				events[j].Content = due[i+j].Content
+			}
+		}
+		s.traffic()
+		if _, err := s.eng.Accept(ctx, engine.Batch{Link: s.link(), Events: events, Run: &s.run}); err != nil {
+			return err
+		}
+		i = n
+	}
+	return nil
+}

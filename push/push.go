@@ -1,0 +1,340 @@
+// Package push owns one push pass: this node's own log is read from the cursor on, what the parent itself delivered is left out,
+// the rest is sent in batches, and the parent's receipts are given to engine.Confirm together with the cursor. It decides
+// nothing.
+package push
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tributary-sync/tributary/audit"
+	"github.com/tributary-sync/tributary/engine"
+	"github.com/tributary-sync/tributary/feed"
+	"github.com/tributary-sync/tributary/feedreader"
+	"github.com/tributary-sync/tributary/fhir"
+	"github.com/tributary-sync/tributary/resourcemanager"
+	"github.com/tributary-sync/tributary/store"
+	"github.com/tributary-sync/tributary/syncerr"
+	"github.com/tributary-sync/tributary/version"
+)
+
+// Config says what a pusher sends.
+type Config struct {
+	Types     []string // resource types sent; nil for all
+	Batch     int      // changes in a batch
+	ParentURL string
+	Clock     func() time.Time
+}
+
+// Parent is the other end.
+type Parent struct {
+	Manager *resourcemanager.Manager
+	Hello   func(ctx context.Context) (feed.Peer, error)
+	Traffic func() (in, out int64)
+}
+
+// Pusher pushes to one parent. Pass may be called by one goroutine at a time.
+type Pusher struct {
+	eng    *engine.Engine
+	parent Parent
+	cfg    Config
+	mu     sync.Mutex
+}
+
+// New returns a pusher.
+func New(eng *engine.Engine, parent Parent, cfg Config) *Pusher {
+	if cfg.Batch <= 0 {
+		cfg.Batch = 200
+	}
+	return &Pusher{eng: eng, parent: parent, cfg: cfg}
+}
+
+// Pass sends what the parent lacks, up to the end of the own log. It returns the counts of the pass, a zero Run where there was
+// nothing to do. After an error the cursor stands behind the last batch whose receipts were committed.
+func (p *Pusher) Pass(ctx context.Context) (audit.Run, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	idle, err := p.idle(ctx)
+	if err != nil || idle {
+		return audit.Run{}, err
+	}
+	s := &pass{Pusher: p, run: audit.Run{Direction: "push", Peer: p.cfg.ParentURL, Outcome: "running"}}
+	s.in, s.out = p.parent.Traffic()
+	return s.close(ctx, s.all(ctx))
+}
+
+// idle reports whether nothing has happened since the last pass: then there is no reason to wake the link.
+func (p *Pusher) idle(ctx context.Context) (bool, error) {
+	st := p.eng.Store()
+	pos, err := st.Position(ctx, "parent", "push")
+	if err != nil {
+		return false, err
+	}
+	head, err := st.Head(ctx)
+	if err != nil || pos.Cursor != head || !strings.HasSuffix(pos.Scope, "|"+p.scope()) {
+		return false, err
+	}
+	held, err := st.Held(ctx, 1)
+	if err != nil || len(held) > 0 {
+		return false, err
+	}
+	due, err := st.Parked(ctx, store.ParkedFilter{Direction: "push", DueBy: p.cfg.Clock().UnixMilli(), Limit: 1})
+	return len(due) == 0, err
+}
+
+func (p *Pusher) scope() string {
+	if p.cfg.Types == nil {
+		return "*"
+	}
+	return strings.Join(slices.Sorted(slices.Values(p.cfg.Types)), ",")
+}
+
+// pass is one run of Pass.
+type pass struct {
+	*Pusher
+	run     audit.Run
+	open    bool
+	peer    feed.Peer
+	pos     store.Position
+	in, out int64
+}
+
+func (s *pass) link() engine.Link {
+	return engine.Link{Peer: s.run.Peer, Epoch: s.peer.Epoch, ParentURL: s.cfg.ParentURL, ClientName: "node", Run: s.run.ID}
+}
+
+func (s *pass) all(ctx context.Context) error {
+	var err error
+	if s.peer, err = s.parent.Hello(ctx); err != nil {
+		return err
+	}
+	st := s.eng.Store()
+	if s.pos, err = st.Position(ctx, "parent", "push"); err != nil {
+		return err
+	}
+	// Another parent, another epoch of it, or other types: what it has is not known, so everything is offered again.
+	if scope := s.peer.Epoch + "|" + s.scope(); s.pos.Scope != scope || s.pos.Epoch != st.Identity().Epoch {
+		s.pos = store.Position{Scope: scope, Cursor: feed.Cursor{Epoch: st.Identity().Epoch}}
+	}
+	if err := s.dirty(ctx); err != nil {
+		return err
+	}
+	if err := s.retryParked(ctx); err != nil {
+		return err
+	}
+	for {
+		r := feedreader.Reader{Source: ownLog{store: st, epoch: s.peer.Epoch}, Events: s.cfg.Batch}
+		end, err := r.Page(ctx, feed.Request{After: s.pos.Cursor, Types: s.cfg.Types, Limit: rowsAtOnce}, func(b feedreader.Batch) error {
+			next := store.Position{Cursor: b.Cursor, Scope: s.pos.Scope, Backlog: b.Backlog}
+			return s.send(ctx, b.Events, b.Names, &next)
+		})
+		if err != nil || !end.More {
+			return err
+		}
+	}
+}
+
+// send delivers events and commits the receipts together with the cursor.
+func (s *pass) send(ctx context.Context, events []feed.Event, names []feed.Name, next *store.Position) error {
+	d := engine.Delivery{Events: events, Position: next}
+	if len(events) > 0 {
+		if err := s.start(ctx); err != nil {
+			return err
+		}
+		if err := s.deliver(ctx, &d, names); err != nil {
+			return err
+		}
+	} else if next != nil && *next == s.pos {
+		return nil
+	}
+	d.Link = s.link()
+	if s.open {
+		s.traffic()
+		d.Run = &s.run
+	}
+	if err := s.eng.Confirm(ctx, d); err != nil {
+		return err
+	}
+	if next != nil {
+		s.pos = *next
+	}
+	return nil
+}
+
+// deliver sends what the parent can take and answers itself for what is over the parent's limit: sixteen megabytes are not
+// carried over a slow link to be refused.
+func (s *pass) deliver(ctx context.Context, d *engine.Delivery, names []feed.Name) error {
+	d.Receipts = make([]feed.Receipt, len(d.Events))
+	var small []feed.Event
+	var at []int
+	for i, ev := range d.Events {
+		if s.peer.Limit > 0 && len(ev.Content) > s.peer.Limit {
+			reason := syncerr.New(syncerr.TooLarge, "push", "%d bytes, the parent takes %d", len(ev.Content), s.peer.Limit)
+			d.Receipts[i] = feed.Receipt{Key: ev.Key, Version: ev.Stamp.Version, Result: feed.Refused, Reason: reason.Error()}
+			continue
+		}
+		small, at = append(small, ev), append(at, i)
+	}
+	if len(small) == 0 {
+		return nil
+	}
+	sent, err := s.parent.Manager.Send(ctx, small, names)
+	if err != nil {
+		return err
+	}
+	d.HTTPStatus = sent.Status
+	for i, r := range sent.Receipts {
+		d.Receipts[at[i]] = r
+	}
+	return nil
+}
+
+// dirty sends the own copy of each held key again and, where the hold still stands after the receipt, the held copies too, as
+// they came (DESIGN.md 4.2, holds).
+func (s *pass) dirty(ctx context.Context) error {
+	st := s.eng.Store()
+	held, err := st.Held(ctx, 0)
+	if err != nil {
+		return err
+	}
+	done := map[fhir.Key]bool{}
+	for _, h := range held {
+		if done[h.Key] || !s.pushes(h.Key.Type) {
+			continue
+		}
+		done[h.Key] = true
+		own, ok, err := s.current(ctx, h.Key)
+		if err != nil {
+			return err
+		}
+		if ok {
+			if err := s.sendNamed(ctx, []feed.Event{own}); err != nil {
+				return err
+			}
+		}
+		still, err := st.Held(ctx, 0)
+		if err != nil {
+			return err
+		}
+		for _, h2 := range still {
+			if h2.Key == h.Key {
+				if err := s.sendNamed(ctx, []feed.Event{h2.Event()}); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (s *pass) pushes(resourceType string) bool {
+	return s.cfg.Types == nil || slices.Contains(s.cfg.Types, resourceType)
+}
+
+func (s *pass) current(ctx context.Context, k fhir.Key) (feed.Event, bool, error) {
+	var ev feed.Event
+	found := false
+	err := s.eng.Store().Read(ctx, func(r *store.Reader) error {
+		row, ok, err := r.Event(feed.Ref{Key: k})
+		ev, found = row.Event, ok
+		ev.Unit, ev.UnitSize = "", 0
+		return err
+	})
+	return ev, found, err
+}
+
+func (s *pass) sendNamed(ctx context.Context, events []feed.Event) error {
+	authors := make([]version.Replica, 0, len(events))
+	for _, ev := range events {
+		authors = append(authors, ev.Stamp.Author)
+	}
+	names, err := s.eng.Store().Names(ctx, authors)
+	if err != nil {
+		return err
+	}
+	return s.send(ctx, events, names, nil)
+}
+
+// retryParked sends again what the parent refused and what is due: a unit as it was written, anything else as it is now.
+func (s *pass) retryParked(ctx context.Context) error {
+	st := s.eng.Store()
+	due, err := st.Parked(ctx, store.ParkedFilter{Direction: "push", DueBy: s.cfg.Clock().UnixMilli(), Limit: 200})
+	if err != nil {
+		return err
+	}
+	tried := map[string]bool{}
+	for _, p := range due {
+		var events []feed.Event
+		if p.Unit != "" {
+			if tried[p.Unit] {
+				continue
+			}
+			tried[p.Unit] = true
+			err := st.Read(ctx, func(r *store.Reader) error {
+				rows, err := r.Unit(p.Unit, p.Cursor.Seq)
+				for _, row := range rows {
+					events = append(events, row.Event)
+				}
+				return err
+			})
+			if err != nil {
+				return err
+			}
+		}
+		if len(events) == 0 {
+			ev, ok, err := s.current(ctx, p.Key)
+			if err != nil {
+				return err
+			}
+			if !ok {
+				continue
+			}
+			events = []feed.Event{ev}
+		}
+		if err := s.sendNamed(ctx, events); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *pass) start(ctx context.Context) error {
+	if s.open {
+		return nil
+	}
+	s.run.ID, s.run.Started = s.eng.Store().NewUUID(), s.cfg.Clock().UnixMilli()
+	s.open = true
+	return s.eng.OpenRun(ctx, s.run)
+}
+
+func (s *pass) traffic() {
+	in, out := s.parent.Traffic()
+	s.run.BytesIn, s.run.BytesOut = in-s.in, out-s.out
+}
+
+func (s *pass) close(ctx context.Context, err error) (audit.Run, error) {
+	if err == nil && !s.open {
+		return audit.Run{}, nil
+	}
+	s.run.Outcome = "done"
+	switch {
+	case err != nil && ctx.Err() != nil: // the node stops, or an operator asked for a pass of his own
+		if !s.open {
+			return audit.Run{}, err
+		}
+		s.run.Outcome = "interrupted"
+		ctx = context.WithoutCancel(ctx)
+	case err != nil:
+		s.run.Outcome, s.run.Error = "failed", err.Error()
+		if oerr := s.start(ctx); oerr != nil {
+			return s.run, errors.Join(err, oerr)
+		}
+	}
+	s.traffic()
+	s.run.Finished = s.cfg.Clock().UnixMilli()
+	return s.run, errors.Join(err, s.eng.CloseRun(ctx, s.run))
+}

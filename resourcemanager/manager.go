@@ -1,0 +1,115 @@
+// Package resourcemanager picks, by peer and resource type, the client that moves a resource. The rest of the program does not
+// know which one it is (DESIGN.md section 7).
+package resourcemanager
+
+import (
+	"context"
+
+	"github.com/tributary-sync/tributary/feed"
+	"github.com/tributary-sync/tributary/syncerr"
+)
+
+// Client moves contents between this node and one peer.
+type Client interface {
+	// Fetch returns the contents of versions, as events without sequence, in any order. Where the peer no longer has a version
+	// it gives its current one; what it does not have at all is left out.
+	Fetch(ctx context.Context, refs []feed.Ref) ([]feed.Event, error)
+	// Send gives changes to the peer. It returns one receipt a change, in their order.
+	Send(ctx context.Context, events []feed.Event, names []feed.Name) (Sent, error)
+}
+
+// Sent is what came back from Send.
+type Sent struct {
+	Receipts []feed.Receipt
+	Status   int   // HTTP status
+	Bytes    int64 // on the wire, both ways
+}
+
+// Manager routes by resource type to the clients of one peer.
+type Manager struct {
+	route   func(resourceType string) string
+	clients map[string]Client
+}
+
+// New returns a manager. route names the client of a resource type; clients are those that exist for this peer, by name.
+func New(route func(resourceType string) string, clients map[string]Client) *Manager {
+	return &Manager{route: route, clients: clients}
+}
+
+// Name returns the name of the client that moves a type.
+func (m *Manager) Name(resourceType string) string { return m.route(resourceType) }
+
+// Check returns a Usage error where a type is routed to a client that does not exist.
+func (m *Manager) Check(types []string) error {
+	for _, t := range types {
+		if _, err := m.client(t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *Manager) client(resourceType string) (Client, error) {
+	name := m.route(resourceType)
+	if c, ok := m.clients[name]; ok {
+		return c, nil
+	}
+	return nil, syncerr.New(syncerr.Usage, "choose client", "%s is to be moved by client %q, which this node does not have", resourceType, name).
+		WithHint("Use client: node in the configuration")
+}
+
+// Fetch asks each reference's client for its content.
+func (m *Manager) Fetch(ctx context.Context, refs []feed.Ref) ([]feed.Event, error) {
+	var order []Client
+	by := map[Client][]feed.Ref{}
+	for _, r := range refs {
+		c, err := m.client(r.Key.Type)
+		if err != nil {
+			return nil, err
+		}
+		if _, ok := by[c]; !ok {
+			order = append(order, c)
+		}
+		by[c] = append(by[c], r)
+	}
+	var out []feed.Event
+	for _, c := range order {
+		got, err := c.Fetch(ctx, by[c])
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, got...)
+	}
+	return out, nil
+}
+
+// Send gives each change to its type's client. Runs of changes with the same client go together; a unit whose members have
+// different clients travels in parts.
+func (m *Manager) Send(ctx context.Context, events []feed.Event, names []feed.Name) (Sent, error) {
+	var out Sent
+	for i := 0; i < len(events); {
+		c, err := m.client(events[i].Key.Type)
+		if err != nil {
+			return out, err
+		}
+		n := i + 1
+		for n < len(events) {
+			if next, err := m.client(events[n].Key.Type); err != nil || next != c {
+				break
+			}
+			n++
+		}
+		sent, err := c.Send(ctx, events[i:n], names)
+		out.Bytes += sent.Bytes
+		out.Status = sent.Status
+		if err != nil {
+			return out, err
+		}
+		if len(sent.Receipts) != n-i {
+			return out, syncerr.New(syncerr.Transient, "push", "the peer answered %d of %d changes", len(sent.Receipts), n-i)
+		}
+		out.Receipts = append(out.Receipts, sent.Receipts...)
+		i = n
+	}
+	return out, nil
+}
