@@ -68,6 +68,34 @@ func (e *Engine) Author(ctx context.Context, actor string, writes []Write) ([]Wr
 	return out, err
 }
 
+// AuthorEach carries out writes of a local application that have nothing to do with each other (a FHIR batch, a bulk load): each
+// has its own fate, in errs at its place, and they do not travel as a unit; they share a transaction only for speed. The last
+// error means that none was carried out.
+func (e *Engine) AuthorEach(ctx context.Context, actor string, writes []Write) (out []Written, errs []error, err error) {
+	ready := make([]authoring, len(writes))
+	refused := make([]error, len(writes))
+	for i, w := range writes {
+		ready[i], refused[i] = e.prepareWrite(w)
+	}
+	err = e.store.Write(ctx, func(tx *store.Tx) error {
+		out, errs = make([]Written, len(writes)), append([]error(nil), refused...)
+		for i := range ready {
+			if errs[i] != nil {
+				continue
+			}
+			one, err := e.author(tx, actor, ready[i:i+1])
+			if err != nil && syncerr.KindOf(err) == syncerr.Internal || syncerr.KindOf(err).Retry() {
+				return err // the transaction itself failed
+			}
+			if errs[i] = err; err == nil {
+				out[i] = one[0]
+			}
+		}
+		return nil
+	})
+	return out, errs, err
+}
+
 type authoring struct {
 	Write
 	packed *store.Packed
