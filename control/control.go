@@ -103,3 +103,9 @@ func New(eng *engine.Engine, cfg config.Config, passes Passes, deps Deps) *Contr
 func (c *Control) As(actor string) *Control { return &Control{shared: c.shared, actor: actor} }
 
 func (s *shared) now() int64 { return s.deps.Clock().UnixMilli() }
+
+// Name returns the name of the node, also while its database is away.
+func (c *Control) Name() string { return c.eng.Store().Identity().Name }
+
+// Now returns the time by the injected clock in milliseconds since 1970 UTC.
+func (c *Control) Now() int64 { return c.now() }

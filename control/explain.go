@@ -46,7 +46,7 @@ func (c *Control) Explain(ctx context.Context, key fhir.Key) (Explanation, error
 	if err != nil {
 		return out, err
 	}
-	if out.Audit, err = st.AuditRecords(ctx, audit.Query{Type: key.Type, ID: key.ID, Limit: explainRows}); err != nil {
+	if out.Audit, err = c.Audit(ctx, audit.Query{Type: key.Type, ID: key.ID, Limit: explainRows}); err != nil {
 		return out, err
 	}
 	if out.Conflicts, err = c.Conflicts(ctx, ConflictQuery{Key: key, Limit: explainRows}); err != nil {

@@ -3,11 +3,14 @@ package control
 import (
 	"bytes"
 	"context"
+	"strings"
 
 	"github.com/tributary-sync/tributary/audit"
 	"github.com/tributary-sync/tributary/engine"
+	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/store"
 	"github.com/tributary-sync/tributary/syncerr"
+	"github.com/tributary-sync/tributary/version"
 )
 
 // maxList bounds the rows of a listing.
@@ -32,7 +35,21 @@ func (c *Control) Runs(ctx context.Context, direction string, limit int) ([]audi
 // Audit returns the records that q selects, newest first. The next page is asked for with Before set to the last ID.
 func (c *Control) Audit(ctx context.Context, q audit.Query) ([]audit.Record, error) {
 	out, err := c.eng.Store().AuditRecords(ctx, q)
+	for i := range out {
+		sound(&out[i])
+	}
 	return orEmpty(out), err
+}
+
+// sound moves what a caller named and what is no key (a refused call for "Foo/..") to the details, because a key in JSON is
+// read back as one.
+func sound(r *audit.Record) {
+	if r.Key == (fhir.Key{}) || r.Key.Validate() == nil {
+		return
+	}
+	named := strings.Trim(r.Key.String(), "/")
+	r.Key = fhir.Key{}
+	r.Details = strings.TrimSuffix(named+": "+r.Details, ": ")
 }
 
 // Conflicts returns conflicts without their contents, newest first.
@@ -143,4 +160,14 @@ func orEmpty[T any](s []T) []T {
 		return []T{}
 	}
 	return s
+}
+
+// Names returns the node names of replicas; those that are not known are not in the map.
+func (c *Control) Names(ctx context.Context, replicas ...version.Replica) (map[version.Replica]string, error) {
+	known, err := c.eng.Store().Names(ctx, replicas)
+	out := make(map[version.Replica]string, len(known))
+	for _, n := range known {
+		out[n.Replica] = n.Node
+	}
+	return out, err
 }

@@ -150,3 +150,9 @@ type Check struct {
 	Detail string `json:"detail"`
 	Hint   string `json:"hint,omitempty"`
 }
+
+// The states of a conflict.
+const (
+	ConflictOpen    = store.ConflictOpen
+	ConflictDecided = store.ConflictDecided
+)

@@ -1,0 +1,65 @@
+package web
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/tributary-sync/tributary/syncerr"
+)
+
+// policy allows our own style sheet and pictures and nothing else: no script at all (CSP 3, w3.org/TR/CSP3).
+const policy = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// handler answers with a page, or returns why it cannot.
+type handler func(http.ResponseWriter, *http.Request) error
+
+// Register mounts the pages on mux. protect wraps each of them with the check of who may see it: operators.
+func (w *Web) Register(mux *http.ServeMux, protect func(http.Handler) http.Handler) {
+	// A page of another site must not press a button here.
+	ours := http.NewCrossOriginProtection()
+	for pattern, h := range map[string]handler{
+		"GET /{$}":                 w.dashboard,
+		"GET /audit":               w.audit,
+		"GET /conflicts":           w.conflicts,
+		"GET /conflicts/{uuid}":    w.conflict,
+		"POST /conflicts/{uuid}":   w.resolve,
+		"GET /parked":              w.parked,
+		"GET /runs":                w.runs,
+		"GET /explain":             w.find,
+		"GET /explain/{type}/{id}": w.explain,
+		"GET /assets/{name}":       w.asset,
+	} {
+		mux.Handle(pattern, protect(ours.Handler(w.handle(h))))
+	}
+}
+
+func (w *Web) handle(h handler) http.Handler {
+	return http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		head := out.Header()
+		head.Set("Content-Security-Policy", policy)
+		head.Set("X-Content-Type-Options", "nosniff")
+		head.Set("Referrer-Policy", "same-origin")
+		head.Set("Cache-Control", "no-store")
+		if err := h(out, r); err != nil {
+			w.fail(out, r, err)
+		}
+	})
+}
+
+func (w *Web) asset(out http.ResponseWriter, r *http.Request) error {
+	types := map[string]string{"style.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
+	kind, ok := types[r.PathValue("name")]
+	if !ok {
+		return syncerr.New(syncerr.NotFound, "show", "there is no %.60q", r.PathValue("name"))
+	}
+	b, err := assets.ReadFile("assets/" + r.PathValue("name"))
+	if err != nil {
+		return errors.Join(errors.New("read an embedded file"), err)
+	}
+	out.Header().Set("Content-Type", kind)
+	out.Header().Set("Cache-Control", "private, max-age=3600")
+	if _, err := out.Write(b); err != nil {
+		w.log.Debug("send asset", "error", err)
+	}
+	return nil
+}
