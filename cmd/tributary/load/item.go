@@ -59,6 +59,8 @@ func (it *item) readEntry(value []byte) {
 	switch {
 	case it.request.Method != "" && it.request.Method != "PUT" && it.request.Method != "POST":
 		it.bad = syncerr.New(syncerr.Unsupported, "read entry", "%.20q is not loaded", it.request.Method).WithHint("Entries may PUT, POST and DELETE")
+	case strings.Contains(it.request.URL, "$"):
+		it.bad = syncerr.New(syncerr.Unsupported, "read entry", "%.60q is an operation and nothing to load", it.request.URL)
 	case len(it.body) == 0 || string(it.body) == "null":
 		it.bad = syncerr.New(syncerr.Invalid, "read entry", "it has no resource")
 	}
@@ -105,9 +107,8 @@ func (it *item) key(fresh func() (string, error)) (resource, error) {
 	if id == "" {
 		id = given
 	}
-	if id == "" && it.request.IfNoneExist != "" {
-		// A conditional create makes the same resource each time (FHIR R4 http.html#ccreate).
-		id = uuid.NewSHA1(uuid.NameSpaceURL, []byte(r.Key.Type+"?"+it.request.IfNoneExist)).String()
+	if condition := it.condition(r.Key.Type); id == "" && condition != "" {
+		id = uuid.NewSHA1(uuid.NameSpaceURL, []byte(condition)).String()
 	}
 	if id == "" {
 		if id, err = fresh(); err != nil {
@@ -120,6 +121,18 @@ func (it *item) key(fresh func() (string, error)) (resource, error) {
 		}
 	}
 	return resource{Resource: r}, nil
+}
+
+// condition returns the search by which a conditional create or update names its one resource (FHIR R4 http.html#ccreate and
+// http.html#cond-update), "" for other entries. The id is made from it, so that loading again meets the same resource.
+func (it *item) condition(resourceType string) string {
+	if it.request.IfNoneExist != "" {
+		return resourceType + "?" + it.request.IfNoneExist
+	}
+	if t, _, ok := strings.Cut(it.request.URL, "?"); ok && t == resourceType {
+		return it.request.URL
+	}
+	return ""
 }
 
 // uuidOf returns the uuid of urn:uuid:..., in lower case (RFC 9562 section 4), "" for anything else.
@@ -143,7 +156,7 @@ func replaceBadID(body []byte, id string) []byte {
 		if err != nil {
 			return body
 		}
-		if name.String() != "id" || d.PeekKind() != '"' {
+		if n := name.String(); n != "id" || d.PeekKind() != '"' {
 			if d.SkipValue() != nil {
 				return body
 			}

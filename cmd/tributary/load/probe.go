@@ -49,8 +49,9 @@ func (p *probed) run(d *jsontext.Decoder) error {
 		if err != nil {
 			return jsonError(err)
 		}
+		n := name.String() // before the decoder moves on
 		kind := d.PeekKind()
-		switch n := name.String(); {
+		switch {
 		case n == "resourceType" && kind == '"':
 			err = text(d, &p.resourceType)
 		case n == "type" && kind == '"':

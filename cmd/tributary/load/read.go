@@ -217,7 +217,7 @@ func (r *reading) bundle(src io.Reader, p probed, prefix string, progress int64)
 		if err != nil {
 			return &brokenError{err: jsonError(err)}
 		}
-		if name.String() != "entry" || d.PeekKind() != '[' {
+		if n := name.String(); n != "entry" || d.PeekKind() != '[' {
 			if err := d.SkipValue(); err != nil {
 				return &brokenError{err: jsonError(err)}
 			}
