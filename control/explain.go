@@ -26,11 +26,9 @@ func (c *Control) Explain(ctx context.Context, key fhir.Key) (Explanation, error
 	if err != nil {
 		return out, err
 	}
-	var current store.Copy
 	err = st.Read(ctx, func(r *store.Reader) error {
-		var found bool
-		var err error
-		if current, found, err = r.Get(key); err != nil {
+		current, found, err := r.Get(key)
+		if err != nil {
 			return err
 		}
 		if out.Held, err = r.HeldOf(key); err != nil {
@@ -55,7 +53,11 @@ func (c *Control) Explain(ctx context.Context, key fhir.Key) (Explanation, error
 	if out.Parked, err = c.Parked(ctx, ParkedQuery{Key: key, Limit: explainRows}); err != nil {
 		return out, err
 	}
-	if out.AtParent, err = c.atParent(ctx, out, current); err != nil {
+	currents, err := st.Currents(ctx, []fhir.Key{key})
+	if err != nil {
+		return out, err
+	}
+	if out.AtParent, err = c.atParent(ctx, out, currents[key]); err != nil {
 		return out, err
 	}
 	out.History, out.Audit, out.Held = orEmpty(out.History), orEmpty(out.Audit), orEmpty(out.Held)
@@ -115,7 +117,7 @@ func sourceName(source string, children []store.Participant) string {
 	return "a child that was removed"
 }
 
-func (c *Control) atParent(ctx context.Context, e Explanation, current store.Copy) (string, error) {
+func (c *Control) atParent(ctx context.Context, e Explanation, current store.Current) (string, error) {
 	if c.cfg.Parent.URL == "" {
 		return AtParentNone, nil
 	}
