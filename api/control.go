@@ -17,8 +17,11 @@ import (
 )
 
 // registerControl mounts what the command line does, for operators only. The answers are the values of package control as
-// JSON, the same that --json prints.
+// JSON, the same that --json prints. Without a Control there is nothing to mount.
 func (s *Server) registerControl(mux *http.ServeMux) {
+	if s.deps.Control == nil {
+		return
+	}
 	for pattern, h := range map[string]handler{
 		"GET /control/v1/status":                    s.controlStatus,
 		"GET /control/v1/runs":                      s.controlRuns,
@@ -39,6 +42,11 @@ func (s *Server) registerControl(mux *http.ServeMux) {
 	} {
 		mux.Handle(pattern, s.handle(h, forOperators))
 	}
+}
+
+// control returns the operator's door in the name of the caller, whom the audit shows for what is changed.
+func (s *Server) control(r *http.Request) *control.Control {
+	return s.deps.Control.As(callerOf(r.Context()).Name)
 }
 
 // maxControl bounds the body of a call in bytes: all of them are a few words.
@@ -110,7 +118,7 @@ func keyOf(q url.Values) (fhir.Key, error) {
 }
 
 func (s *Server) controlStatus(w http.ResponseWriter, r *http.Request) error {
-	v, err := s.deps.Control.Status(r.Context())
+	v, err := s.control(r).Status(r.Context())
 	return answer(w, http.StatusOK, v, err)
 }
 
@@ -119,7 +127,7 @@ func (s *Server) controlRuns(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	v, err := s.deps.Control.Runs(r.Context(), r.URL.Query().Get("direction"), limit)
+	v, err := s.control(r).Runs(r.Context(), r.URL.Query().Get("direction"), limit)
 	return answer(w, http.StatusOK, v, err)
 }
 
@@ -138,7 +146,7 @@ func (s *Server) controlAudit(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	v, err := s.deps.Control.Audit(r.Context(), query)
+	v, err := s.control(r).Audit(r.Context(), query)
 	return answer(w, http.StatusOK, v, err)
 }
 
@@ -151,12 +159,12 @@ func (s *Server) controlConflicts(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
-	v, err := s.deps.Control.Conflicts(r.Context(), control.ConflictQuery{Status: r.URL.Query().Get("status"), Key: key, Limit: limit})
+	v, err := s.control(r).Conflicts(r.Context(), control.ConflictQuery{Status: r.URL.Query().Get("status"), Key: key, Limit: limit})
 	return answer(w, http.StatusOK, v, err)
 }
 
 func (s *Server) controlConflict(w http.ResponseWriter, r *http.Request) error {
-	v, err := s.deps.Control.Conflict(r.Context(), r.PathValue("uuid"))
+	v, err := s.control(r).Conflict(r.Context(), r.PathValue("uuid"))
 	return answer(w, http.StatusOK, v, err)
 }
 
@@ -167,7 +175,7 @@ func (s *Server) controlResolve(w http.ResponseWriter, r *http.Request) error {
 	if err := readCall(w, r, &call); err != nil {
 		return err
 	}
-	v, err := s.deps.Control.ResolveConflict(r.Context(), r.PathValue("uuid"), call.Choice)
+	v, err := s.control(r).ResolveConflict(r.Context(), r.PathValue("uuid"), call.Choice)
 	return answer(w, http.StatusOK, v, err)
 }
 
@@ -180,7 +188,7 @@ func (s *Server) controlParked(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	v, err := s.deps.Control.Parked(r.Context(), control.ParkedQuery{Direction: r.URL.Query().Get("direction"), Key: key, Limit: limit})
+	v, err := s.control(r).Parked(r.Context(), control.ParkedQuery{Direction: r.URL.Query().Get("direction"), Key: key, Limit: limit})
 	return answer(w, http.StatusOK, v, err)
 }
 
@@ -191,7 +199,7 @@ func (s *Server) controlRetry(w http.ResponseWriter, r *http.Request) error {
 	if err := readCall(w, r, &call); err != nil {
 		return err
 	}
-	n, err := s.deps.Control.RetryParked(r.Context(), call.UUID)
+	n, err := s.control(r).RetryParked(r.Context(), call.UUID)
 	return answer(w, http.StatusOK, map[string]int{"retried": n}, err)
 }
 
@@ -200,12 +208,12 @@ func (s *Server) controlHeld(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	v, err := s.deps.Control.Held(r.Context(), limit)
+	v, err := s.control(r).Held(r.Context(), limit)
 	return answer(w, http.StatusOK, v, err)
 }
 
 func (s *Server) controlChildren(w http.ResponseWriter, r *http.Request) error {
-	v, err := s.deps.Control.Children(r.Context())
+	v, err := s.control(r).Children(r.Context())
 	return answer(w, http.StatusOK, v, err)
 }
 
@@ -217,12 +225,12 @@ func (s *Server) controlAddChild(w http.ResponseWriter, r *http.Request) error {
 	if err := readCall(w, r, &call); err != nil {
 		return err
 	}
-	v, err := s.deps.Control.AddChild(r.Context(), call.Name, call.PublicKey)
+	v, err := s.control(r).AddChild(r.Context(), call.Name, call.PublicKey)
 	return answer(w, http.StatusCreated, v, err)
 }
 
 func (s *Server) controlRemoveChild(w http.ResponseWriter, r *http.Request) error {
-	if err := s.deps.Control.RemoveChild(r.Context(), r.PathValue("name")); err != nil {
+	if err := s.control(r).RemoveChild(r.Context(), r.PathValue("name")); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -230,12 +238,12 @@ func (s *Server) controlRemoveChild(w http.ResponseWriter, r *http.Request) erro
 }
 
 func (s *Server) controlExplain(w http.ResponseWriter, r *http.Request) error {
-	v, err := s.deps.Control.Explain(r.Context(), fhir.Key{Type: r.PathValue("type"), ID: r.PathValue("id")})
+	v, err := s.control(r).Explain(r.Context(), fhir.Key{Type: r.PathValue("type"), ID: r.PathValue("id")})
 	return answer(w, http.StatusOK, v, err)
 }
 
 func (s *Server) controlDoctor(w http.ResponseWriter, r *http.Request) error {
-	v, err := s.deps.Control.Doctor(r.Context())
+	v, err := s.control(r).Doctor(r.Context())
 	return answer(w, http.StatusOK, v, err)
 }
 
@@ -250,11 +258,11 @@ func (s *Server) controlSync(w http.ResponseWriter, r *http.Request) error {
 	if err := http.NewResponseController(w).SetWriteDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return syncerr.Wrap(syncerr.Internal, "sync", err)
 	}
-	v, err := s.deps.Control.Sync(r.Context(), call.Direction)
+	v, err := s.control(r).Sync(r.Context(), call.Direction)
 	return answer(w, http.StatusOK, v, err)
 }
 
 func (s *Server) controlConfig(w http.ResponseWriter, r *http.Request) error {
-	v, err := s.deps.Control.ConfigText(r.Context())
+	v, err := s.control(r).ConfigText(r.Context())
 	return answer(w, http.StatusOK, map[string]string{"config": v}, err)
 }
