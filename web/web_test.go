@@ -1,0 +1,246 @@
+package web_test
+
+import (
+	"encoding/xml"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tributary-sync/tributary/control"
+	"github.com/tributary-sync/tributary/web"
+)
+
+// wellFormed reads a page as XML: every element is closed, every attribute quoted, every reference known.
+func wellFormed(t *testing.T, what, body string) {
+	t.Helper()
+	d := xml.NewDecoder(strings.NewReader(body))
+	d.Strict = true
+	for {
+		_, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		if err != nil {
+			t.Errorf("%s is not well formed: %v", what, err)
+			return
+		}
+	}
+}
+
+func contains(t *testing.T, what, body string, parts ...string) {
+	t.Helper()
+	for _, p := range parts {
+		if !strings.Contains(body, p) {
+			t.Errorf("%s does not contain %q:\n%s", what, p, body)
+		}
+	}
+}
+
+func TestOverview(t *testing.T) {
+	w, uuid := busy(t, "clinic-a")
+	body := w.page("/")
+	contains(t, "the overview", body,
+		"<h1>clinic-a</h1>", "syncs with its parent, district-hospital; 3 other nodes sync with it", "https://district.example",
+		"in touch", "Last pull 40 s ago, last push 2 min ago, ", "changes to send", "outpost-lake", "outpost-hill", "never came",
+		"1 conflict waits for a person", `href="/conflicts/`+uuid+`"`, "AllergyIntolerance/a-1", "waits for a person",
+		"Observation</td><td class=\"num\">46", `href="/explain/Patient/d-9"`, "A call was turned away", "(2026-03-0", " UTC)",
+		"Tributary 0.1.0", "SHA256:", "http-equiv=\"refresh\"",
+	)
+	for _, private := range []string{"Banda", "Phiri", "Penicillin", "Peanuts", "1991-04-02"} {
+		if strings.Contains(body, private) {
+			t.Errorf("the overview shows %q of a record", private)
+		}
+	}
+}
+
+func TestOverviewOfOtherNodes(t *testing.T) {
+	t.Run("alone", func(t *testing.T) {
+		w := newWorld(t, "island", "")
+		contains(t, "the overview", w.page("/"), "stands alone", "All is well", "This node has no parent", "No other node syncs", "None yet.", "Nothing has happened yet")
+	})
+	t.Run("a parent not met yet", func(t *testing.T) {
+		w := newWorld(t, "clinic-b", "https://district.example")
+		contains(t, "the overview", w.page("/"), "The parent has not been met yet", "Last pull never, last push never, nothing waiting.")
+	})
+	t.Run("a parent out of reach", func(t *testing.T) {
+		w := newWorld(t, "clinic-b", "https://district.example")
+		w.edit(w.eng, patient("1", "Banda"))
+		w.run(control.Pull, "failed", "no route to host", nil)
+		w.passes.links = []control.LinkState{
+			{Direction: control.Pull, Enabled: true, LastError: "no route to host", NextAttempt: w.ctl.Now() + 40_000, Backoff: 64_000},
+			{Direction: control.Push, Enabled: true},
+		}
+		contains(t, "the overview", w.page("/"), "Out of touch with the parent", "nothing is lost", "out of touch",
+			"The last attempt: No route to host.", "Next attempt in 40 s", "it waits 64 s after a failure", "1 change waits to be sent.")
+	})
+	t.Run("both directions off", func(t *testing.T) {
+		w := newWorld(t, "clinic-b", "https://district.example")
+		w.passes.links = []control.LinkState{{Direction: control.Pull}, {Direction: control.Push}}
+		contains(t, "the overview", w.page("/"), "both are off in the configuration")
+	})
+}
+
+func TestEveryPageIsWellFormedAndGuarded(t *testing.T) {
+	w, uuid := busy(t, "clinic-a")
+	for path, want := range map[string]int{
+		"/": 200, "/audit": 200, "/audit?outcome=failures": 200, "/audit?before=x": 400, "/conflicts": 200, "/conflicts/" + uuid: 200,
+		"/conflicts/none": 404, "/parked": 200, "/runs": 200, "/explain": 200, "/explain?resource=Foo": 200,
+		"/explain/Patient/p-5": 200, "/explain/Patient/never": 200, "/explain/Foo/1": 400, "/assets/none.js": 404,
+	} {
+		out := w.get(path)
+		if out.Code != want {
+			t.Errorf("%s: status %d, want %d", path, out.Code, want)
+		}
+		body := out.Body.String()
+		wellFormed(t, path, body)
+		h := out.Header()
+		if !strings.HasPrefix(h.Get("Content-Security-Policy"), "default-src 'none'; style-src 'self'; img-src 'self';") ||
+			h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Cache-Control") != "no-store" || h.Get("Content-Type") != "text/html; charset=utf-8" {
+			t.Errorf("%s: headers %v", path, h)
+		}
+		for _, bad := range []string{"<script", "style=", "src=\"http", "href=\"http", "onclick"} {
+			if strings.Contains(body, bad) {
+				t.Errorf("%s contains %s", path, bad)
+			}
+		}
+		contains(t, path, body, `name="viewport"`, `lang="en"`)
+	}
+	for _, name := range []string{"style.css", "icon.svg"} {
+		if out := w.get("/assets/" + name); out.Code != 200 || out.Body.Len() < 100 || strings.Contains(out.Body.String(), "url(http") {
+			t.Errorf("%s: status %d, %d bytes", name, out.Code, out.Body.Len())
+		}
+	}
+}
+
+// Every page but the style sheet's address is asked of protect.
+func TestEveryRouteIsProtected(t *testing.T) {
+	w := newWorld(t, "clinic-a", "")
+	mux := http.NewServeMux()
+	web.New(w.ctl, nil).Register(mux, func(http.Handler) http.Handler {
+		return http.HandlerFunc(func(out http.ResponseWriter, _ *http.Request) { out.WriteHeader(http.StatusTeapot) })
+	})
+	for _, path := range []string{"/", "/audit", "/conflicts", "/conflicts/1", "/parked", "/runs", "/explain", "/explain/Patient/1", "/assets/style.css"} {
+		out := httptest.NewRecorder()
+		mux.ServeHTTP(out, httptest.NewRequest(http.MethodGet, path, nil))
+		if out.Code != http.StatusTeapot {
+			t.Errorf("%s: status %d without asking", path, out.Code)
+		}
+	}
+}
+
+func TestNamesFromOutsideAreEscaped(t *testing.T) {
+	hostile := `<img src=x onerror=alert(1)>"'&`
+	w := newWorld(t, hostile, "https://district.example")
+	r := w.edit(w.district, patient("1", hostile))
+	bad := r
+	bad.Content = []byte(`{"resourceType":"Patient","id":"1","x":"` + "</pre><script>alert(2)</script>" + `"}`)
+	w.pull(false, nil, bad)
+	w.passes.links = []control.LinkState{{Direction: control.Pull, Enabled: true, LastError: hostile}}
+	w.edit(w.eng, allergy("a", "</pre><script>alert(3)</script>"))
+	w.pull(false, nil, w.edit(w.district, allergy("a", hostile)))
+	list, err := w.ctl.Conflicts(t.Context(), control.ConflictQuery{})
+	w.must(err)
+	for _, path := range []string{"/", "/audit?type=" + url.QueryEscape(hostile), "/conflicts", "/conflicts/" + list[0].UUID, "/parked", "/runs", "/explain/Patient/1", "/explain?resource=" + url.QueryEscape(hostile)} {
+		out := w.get(path)
+		body := out.Body.String()
+		if strings.Contains(body, "<img src=x") || strings.Contains(body, "<script") || !strings.Contains(body, "&lt;img src=x") {
+			t.Errorf("%s (status %d): something hostile came through:\n%s", path, out.Code, body)
+		}
+		wellFormed(t, path, body)
+	}
+}
+
+func TestConflictPage(t *testing.T) {
+	w, uuid := busy(t, "clinic-a")
+	body := w.page("/conflicts/" + uuid)
+	contains(t, "the conflict", body, "AllergyIntolerance/a-1", "<td>code › text</td>", ">Penicillin</td>", ">Peanuts</td>", "Keep this copy", "The copy from district-hospital",
+		"Written at clinic-a", "Written at district-hospital", `&#34;criticality&#34;: &#34;high&#34;`)
+	if strings.Contains(body, "<td>criticality</td>") {
+		t.Error("what is equal is listed as a difference")
+	}
+	post := func(choice, origin string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest(http.MethodPost, "http://clinic.example:8080/conflicts/"+uuid, strings.NewReader(url.Values{"choice": {choice}}.Encode()))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Origin", origin)
+		return w.do(r)
+	}
+	if out := post("incoming", "https://evil.example"); out.Code != http.StatusForbidden {
+		t.Errorf("a button of another site: status %d", out.Code)
+	}
+	if out := post("both", "http://clinic.example:8080"); out.Code != http.StatusBadRequest {
+		t.Errorf("another choice: status %d", out.Code)
+	}
+	contains(t, "the conflict", w.page("/conflicts/"+uuid), "Keep this copy")
+	if out := post("incoming", "http://clinic.example:8080"); out.Code != http.StatusSeeOther || out.Header().Get("Location") != "/conflicts/"+uuid {
+		t.Errorf("status %d to %q", out.Code, out.Header().Get("Location"))
+	}
+	body = w.page("/conflicts/" + uuid)
+	contains(t, "the decided conflict", body, "The other copy was kept", "not chosen", "Penicillin")
+	if strings.Contains(body, "Keep this copy") {
+		t.Error("a decided conflict can be decided again")
+	}
+	if out := post("local", "http://clinic.example:8080"); out.Code != http.StatusNotFound {
+		t.Errorf("decided twice: status %d", out.Code)
+	}
+	contains(t, "the list", w.page("/conflicts"), "None. Nobody has to decide anything.", "the other copy was kept")
+}
+
+func TestAuditPages(t *testing.T) {
+	w := newWorld(t, "clinic-a", "")
+	for i := range 120 {
+		id := "p-" + string(rune('a'+i/26)) + string(rune('a'+i%26))
+		w.edit(w.eng, patient(id, "Banda"))
+	}
+	seen, path := 0, "/audit?operation=LOCAL&type=Patient"
+	for range 5 {
+		body := w.page(path)
+		seen += strings.Count(body, "was created here")
+		_, rest, ok := strings.Cut(body, `class="button" href="`)
+		if !ok {
+			break
+		}
+		path, _, _ = strings.Cut(rest, `"`)
+		path = strings.ReplaceAll(path, "&amp;", "&")
+		if !strings.Contains(path, "operation=LOCAL") || !strings.Contains(path, "type=Patient") {
+			t.Fatalf("the next page forgets the filter: %s", path)
+		}
+	}
+	if seen != 120 {
+		t.Errorf("saw %d rows, want 120", seen)
+	}
+	contains(t, "another type", w.page("/audit?type=Observation"), "Nothing of this kind.")
+	contains(t, "what needs a look", w.page("/audit?outcome=failures"), "Nothing of this kind.", `value="failures" selected`)
+}
+
+func TestOtherPages(t *testing.T) {
+	w, _ := busy(t, "clinic-a")
+	contains(t, "parked", w.page("/parked"), "Patient/d-9", "could not be taken over", "hash of its stamp", "1 try so far", "Waiting for the parent", "Patient/p-5")
+	contains(t, "runs", w.page("/runs"), "Fetched from district-hospital: 3 changes, ", "Sent to district-hospital: nothing new", "48 kB", "took 3 s")
+	contains(t, "explain", w.page("/explain/Patient/p-5"), "has a copy of Patient/p-5", "written at clinic-a", "waits here until the parent has decided", "was changed here")
+	contains(t, "explain", w.page("/explain/Patient/d-1"), "came here from the parent", "came from district-hospital")
+	out := w.get("/explain?resource=Patient/d-1")
+	if out.Code != http.StatusSeeOther || out.Header().Get("Location") != "/explain/Patient/d-1" {
+		t.Errorf("status %d to %q", out.Code, out.Header().Get("Location"))
+	}
+	contains(t, "find", w.page("/explain?resource=nonsense"), "for example Patient/123", `value="nonsense"`)
+}
+
+func TestOverviewIsFast(t *testing.T) {
+	w, _ := busy(t, "clinic-a")
+	w.page("/")
+	best := time.Hour
+	for range 5 {
+		start := time.Now()
+		w.page("/")
+		best = min(best, time.Since(start))
+	}
+	if best > 50*time.Millisecond {
+		t.Errorf("the overview takes %s, want at most 50 ms", best)
+	}
+	t.Logf("the overview takes %s", best)
+}
