@@ -10,6 +10,7 @@ import (
 	"crypto/rand"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/tributary-sync/tributary/fhir"
 )
@@ -19,8 +20,13 @@ type Options struct {
 	Base   string       // the node's FHIR base URL, without a slash at its end
 	Client *http.Client // carries the credential
 	AsIs   bool         // store every Bundle as a document
-	DryRun bool         // read and resolve everything, write nothing
-	Rand   io.Reader    // makes the ids of resources that have none; nil for crypto/rand
+	// Take limits the writing to those files of all that are found for whose index it answers true, so that several nodes share
+	// files among them; references are resolved across all files. nil takes all.
+	Take   func(file int) bool
+	DryRun bool      // read and resolve everything, write nothing
+	Rand   io.Reader // makes the ids of resources that have none; nil for crypto/rand
+	// Clock is that of the node's machine, where a load is run (nil for this one): what the node says it wrote before the load began was there already.
+	Clock func() time.Time
 	// Progress is called after each piece of work; nil for none.
 	Progress func(Progress)
 }
@@ -91,12 +97,16 @@ func Run(ctx context.Context, paths []string, o Options) (Report, error) {
 	if o.Rand == nil {
 		o.Rand = rand.Reader
 	}
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
 	files, total, err := Find(paths)
 	if err != nil {
 		return Report{}, err
 	}
 	l := &loader{opts: o, names: newNames(), types: map[string]*Counts{}, made: map[place]string{}, broken: map[int]bool{}, asked: map[string]fhir.Key{}}
 	l.report.Files = len(files)
+	l.began = o.Clock()
 	l.progress.Total = 2 * total
 	for i, f := range files {
 		if err := l.read(ctx, i, f, l.note); err != nil {
@@ -105,6 +115,10 @@ func Run(ctx context.Context, paths []string, o Options) (Report, error) {
 	}
 	l.progress.Writing, l.progress.Resources = true, 0
 	for i, f := range files {
+		if o.Take != nil && !o.Take(i) {
+			l.tell(f.Size, 0)
+			continue
+		}
 		if err := l.read(ctx, i, f, l.write); err != nil {
 			return l.finish(), err
 		}
@@ -126,6 +140,7 @@ type loader struct {
 	asked    map[string]fhir.Key
 	progress Progress
 	batch    batch
+	began    time.Time
 }
 
 func (l *loader) tell(bytes int64, resources int) {

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/syncerr"
@@ -109,8 +110,9 @@ func (l *loader) parts(ctx context.Context, entries []pending) error {
 type answer struct {
 	Entry []struct {
 		Response struct {
-			Status  string          `json:"status"`
-			Outcome json.RawMessage `json:"outcome"`
+			Status       string          `json:"status"`
+			LastModified time.Time       `json:"lastModified"`
+			Outcome      json.RawMessage `json:"outcome"`
 		} `json:"response"`
 	} `json:"entry"`
 }
@@ -132,7 +134,7 @@ func (l *loader) send(ctx context.Context, kind string, entries []pending) error
 		r := a.Entry[i].Response
 		code, _ := strconv.Atoi(strings.Fields(r.Status + " 0")[0])
 		switch {
-		case code == http.StatusNotModified:
+		case code == http.StatusOK && !r.LastModified.IsZero() && r.LastModified.Before(l.began.Truncate(time.Millisecond)):
 			l.counts(p.Key.Type).Unchanged++
 		case code/100 == 2:
 			l.counts(p.Key.Type).Loaded++

@@ -1,0 +1,223 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// asProgram in the environment turns the test binary into the program itself, so that tests drive real processes.
+const asProgram = "TEST_AS_TRIBUTARY"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main() // exits
+	}
+	os.Exit(m.Run())
+}
+
+// deadline bounds every wait for another process; on an idle machine none takes a second.
+const deadline = 40 * time.Second
+
+// eventually polls until ok.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	end := time.NewTimer(deadline)
+	defer end.Stop()
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-end.C:
+			t.Fatalf("%s: not within %s", what, deadline)
+		}
+	}
+}
+
+// machine is a folder with a node in it.
+type machine struct {
+	dir, listen string
+	env         []string
+}
+
+type result struct {
+	out, err string
+	code     int
+}
+
+func command(ctx context.Context, m machine, args ...string) *exec.Cmd {
+	c := exec.CommandContext(ctx, os.Args[0], args...)
+	c.Dir = m.dir
+	// Nothing of the tester's own settings may be found.
+	for _, e := range os.Environ() {
+		if !strings.HasPrefix(e, "TRIBUTARY_") {
+			c.Env = append(c.Env, e)
+		}
+	}
+	c.Env = append(append(c.Env, asProgram+"=1"), m.env...)
+	return c
+}
+
+// do runs a command to its end.
+func (m machine) do(t *testing.T, args ...string) result {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*deadline)
+	defer cancel()
+	c := command(ctx, m, args...)
+	var out, errs bytes.Buffer
+	c.Stdout, c.Stderr = &out, &errs
+	err := c.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return result{out.String(), errs.String(), c.ProcessState.ExitCode()}
+}
+
+// must runs a command that goes well and returns what it printed.
+func (m machine) must(t *testing.T, args ...string) string {
+	t.Helper()
+	r := m.do(t, args...)
+	if r.code != 0 {
+		t.Fatalf("tributary %s: exit code %d\n%s%s", strings.Join(args, " "), r.code, r.out, r.err)
+	}
+	return r.out
+}
+
+// value runs a command that goes well with --json and reads what it printed.
+func (m machine) value(t *testing.T, into any, args ...string) {
+	t.Helper()
+	out := m.must(t, append(args, "--json")...)
+	if err := json.Unmarshal([]byte(out), into); err != nil {
+		t.Fatalf("tributary %s: %v in\n%s", strings.Join(args, " "), err, out)
+	}
+}
+
+// refused runs a command that fails with a code and one sentence in which all parts stand.
+func (m machine) refused(t *testing.T, code int, parts []string, args ...string) {
+	t.Helper()
+	r := m.do(t, args...)
+	lines := strings.Split(strings.TrimSpace(r.err), "\n")
+	if r.code != code || len(lines) != 1 || !strings.HasPrefix(lines[0], "tributary: ") {
+		t.Errorf("tributary %s: got exit code %d, want %d and one sentence:\n%s%s", strings.Join(args, " "), r.code, code, r.out, r.err)
+	}
+	for _, p := range append(parts, ". ") {
+		if !strings.Contains(r.err, p) {
+			t.Errorf("tributary %s: %q does not say %q", strings.Join(args, " "), r.err, p)
+		}
+	}
+	for _, p := range []string{"Usage:", "goroutine ", "bug:"} {
+		if strings.Contains(r.out+r.err, p) {
+			t.Errorf("tributary %s printed %q:\n%s%s", strings.Join(args, " "), p, r.out, r.err)
+		}
+	}
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// node makes a node in a new folder.
+func newMachine(t *testing.T, name, parent string) machine {
+	t.Helper()
+	m := machine{dir: t.TempDir(), listen: freePort(t)}
+	args := []string{"init", "--name", name, "--listen", m.listen}
+	if parent != "" {
+		args = append(args, "--parent", parent)
+	}
+	m.must(t, args...)
+	return m
+}
+
+func (m machine) url() string { return "http://" + m.listen }
+
+// serve runs the node until the end of the test, or until stop is called, which wants an orderly end.
+func (m machine) serve(t *testing.T) (stop func()) {
+	t.Helper()
+	c := command(context.WithoutCancel(t.Context()), m, "serve")
+	var log bytes.Buffer
+	c.Stdout, c.Stderr = &log, &log
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var once sync.Once
+	stop = func() {
+		once.Do(func() {
+			if err := c.Process.Signal(syscall.SIGTERM); err != nil {
+				t.Errorf("serve had ended: %v", err)
+			}
+			kill := time.AfterFunc(deadline, func() { _ = c.Process.Kill() })
+			defer kill.Stop()
+			if err := c.Wait(); err != nil {
+				t.Errorf("serve ended with %v:\n%s", err, log.String())
+			}
+		})
+	}
+	t.Cleanup(stop)
+	eventually(t, "serve answers", func() bool {
+		res, err := http.Get(m.url() + "/readyz")
+		if err != nil {
+			return false
+		}
+		defer res.Body.Close()
+		return res.StatusCode == http.StatusOK
+	})
+	return stop
+}
+
+// put writes a resource through the node's FHIR API.
+func (m machine) put(t *testing.T, key, body string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, m.url()+"/fhir/R4/"+key, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/fhir+json")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode/100 != 2 {
+		t.Fatalf("PUT %s: %s", key, res.Status)
+	}
+}
+
+func (m machine) write(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(m.dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func patients(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, `{"resourceType":"Patient","id":"p%d","birthDate":"1980-01-01"}`+"\n", i)
+	}
+	return b.String()
+}
