@@ -1,0 +1,122 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/tributary-sync/tributary/control"
+)
+
+// metrics are what Prometheus reads. Labels are routes, statuses and directions, never anything of a patient.
+type metrics struct {
+	registry *prometheus.Registry
+	requests *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+}
+
+func newMetrics(s *Server) *metrics {
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tributary_http_requests_total", Help: "Requests by method, route and status.",
+		}, []string{"method", "route", "status"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "tributary_http_request_duration_seconds", Help: "How long requests took, by method and route.",
+			Buckets: []float64{0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60},
+		}, []string{"method", "route"}),
+	}
+	m.registry.MustRegister(m.requests, m.duration, newNodeMetrics(s.deps.Control))
+	return m
+}
+
+func (m *metrics) request(method, route string, status int, took time.Duration) {
+	m.requests.WithLabelValues(method, route, strconv.Itoa(status)).Inc()
+	m.duration.WithLabelValues(method, route).Observe(took.Seconds())
+}
+
+// serveMetrics answers in the text format of Prometheus.
+func (s *Server) serveMetrics(w http.ResponseWriter, r *http.Request) error {
+	promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{}).ServeHTTP(w, r)
+	return nil
+}
+
+// nodeMetrics reads the state of the node when it is asked for: it is kept in the database and nowhere else.
+type nodeMetrics struct {
+	control                                                         *control.Control
+	resources, deleted, changes, parked, held, conflicts, decisions *prometheus.Desc
+	reachable, lastPass, backlog                                    *prometheus.Desc
+}
+
+func newNodeMetrics(c *control.Control) *nodeMetrics {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("tributary_"+name, help, labels, nil)
+	}
+	return &nodeMetrics{
+		control:   c,
+		resources: desc("resources", "Live copies by resource type.", "type"),
+		deleted:   desc("resources_deleted", "Copies that are deleted."),
+		changes:   desc("changes_head", "Position of the newest change in this node's log."),
+		parked:    desc("parked", "Events that could not be applied and wait for a retry."),
+		held:      desc("held", "Copies set aside until the parent has decided."),
+		conflicts: desc("conflicts_open", "Conflicts that wait for a person."),
+		decisions: desc("conflicts_total", "Conflicts that were ever recorded."),
+		reachable: desc("parent_reachable", "1 where the newest exchange with the parent went well."),
+		lastPass:  desc("pass_last_success_timestamp_seconds", "When the newest pass that went well ended.", "direction"),
+		backlog:   desc("pass_backlog", "Changes that wait, by direction.", "direction"),
+	}
+}
+
+// Describe lists what Collect gives.
+func (n *nodeMetrics) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{
+		n.resources, n.deleted, n.changes, n.parked, n.held, n.conflicts, n.decisions, n.reachable, n.lastPass, n.backlog,
+	} {
+		ch <- d
+	}
+}
+
+// collectTimeout bounds how long a scrape waits for the database.
+const collectTimeout = 10 * time.Second
+
+// Collect reads the node's state. Where the database is away there is nothing to tell but that.
+func (n *nodeMetrics) Collect(ch chan<- prometheus.Metric) {
+	if n.control == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), collectTimeout)
+	defer cancel()
+	st, err := n.control.Status(ctx)
+	if err != nil {
+		ch <- prometheus.NewInvalidMetric(n.changes, err)
+		return
+	}
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	for t, v := range st.Counts.Resources {
+		gauge(n.resources, float64(v), t)
+	}
+	gauge(n.deleted, float64(st.Counts.Deleted))
+	gauge(n.changes, float64(st.Counts.Changes))
+	gauge(n.parked, float64(st.Counts.Parked))
+	gauge(n.held, float64(st.Counts.Held))
+	gauge(n.conflicts, float64(st.Counts.Open))
+	gauge(n.decisions, float64(st.Counts.Conflicts))
+	if st.Parent == nil {
+		return
+	}
+	reachable := 0.0
+	if st.Parent.Reachable {
+		reachable = 1
+	}
+	gauge(n.reachable, reachable)
+	for name, d := range map[string]control.Direction{"pull": st.Parent.Pull, "push": st.Parent.Push} {
+		gauge(n.lastPass, float64(d.LastSuccess)/1000, name)
+		gauge(n.backlog, float64(d.Backlog), name)
+	}
+}

@@ -1,0 +1,68 @@
+// Package api owns the HTTP side of a node that applications, peers and operators speak: FHIR R4, the feeds, the exchanges
+// between nodes, control as JSON, probes and metrics. It decides nothing: every write goes through engine, every read
+// through store. All handlers run under one adapter (handle), which checks who calls, bounds what comes in, turns errors
+// into an OperationOutcome, audits refusals and logs one event a request. It keeps invariant 8 of DESIGN.md: logs and
+// metrics carry no query, no body and no id of a patient.
+package api
+
+import (
+	"log/slog"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tributary-sync/tributary/control"
+	"github.com/tributary-sync/tributary/engine"
+)
+
+// Deps are what a Server needs. Engine is required; nil elsewhere means none, and for Clock the machine's clock.
+type Deps struct {
+	Engine     *engine.Engine
+	Control    *control.Control // what operators see and do
+	Log        *slog.Logger
+	Clock      func() time.Time
+	AdminToken string         // the operator's secret; empty lets no operator in by token
+	PublicKey  string         // of this node, told to peers
+	Anonymous  []netip.Prefix // addresses whose feed readers need no credential
+	Version    string         // of the program
+	URL        string         // base URL of this node as others reach it, without a slash at the end
+}
+
+// Server answers HTTP requests. Its methods may be called from many goroutines.
+type Server struct {
+	deps     Deps
+	engine   *engine.Engine
+	log      *slog.Logger
+	clock    func() time.Time
+	metrics  *metrics
+	refusals refusals
+	// conditional lets one conditional write at a time look up what exists and write what does not, so that two of them never
+	// create the same thing twice. It holds a token while one is at work.
+	conditional chan struct{}
+	capability  []byte
+
+	stopping chan struct{} // closed by Stop
+	stop     sync.Once
+}
+
+// New returns a Server that is ready to be registered.
+func New(d Deps) *Server {
+	if d.Clock == nil {
+		d.Clock = time.Now
+	}
+	if d.Log == nil {
+		d.Log = slog.New(slog.DiscardHandler)
+	}
+	d.URL = strings.TrimRight(d.URL, "/")
+	s := &Server{
+		deps: d, engine: d.Engine, log: d.Log, clock: d.Clock, conditional: make(chan struct{}, 1), stopping: make(chan struct{}),
+	}
+	s.metrics = newMetrics(s)
+	s.capability = capabilityStatement(d, d.Clock())
+	return s
+}
+
+// Stop ends the exchanges that are held open until there is news, so that the HTTP server can shut down. It may be called
+// more than once; requests are still answered afterwards.
+func (s *Server) Stop() { s.stop.Do(func() { close(s.stopping) }) }

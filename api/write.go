@@ -1,0 +1,232 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/tributary-sync/tributary/engine"
+	"github.com/tributary-sync/tributary/fhir"
+	"github.com/tributary-sync/tributary/search"
+	"github.com/tributary-sync/tributary/store"
+	"github.com/tributary-sync/tributary/syncerr"
+)
+
+// fhirCreate makes a new resource under an id of this server (FHIR R4 http.html#create), or finds the one that If-None-Exist
+// names.
+func (s *Server) fhirCreate(w http.ResponseWriter, r *http.Request) error {
+	t, err := pathType(r)
+	if err != nil {
+		return err
+	}
+	res, err := s.readResource(w, r)
+	if err != nil {
+		return err
+	}
+	p, err := s.create(r.Context(), t, res, r.Header.Get("If-None-Exist"))
+	if err != nil {
+		return err
+	}
+	p.write(w, r, s.baseOf(r))
+	return nil
+}
+
+// fhirUpdate writes a new version, or the first one under the client's id (FHIR R4 http.html#update).
+func (s *Server) fhirUpdate(w http.ResponseWriter, r *http.Request) error {
+	k, err := pathKey(r)
+	if err != nil {
+		return err
+	}
+	res, err := s.readResource(w, r)
+	if err != nil {
+		return err
+	}
+	p, err := s.update(r.Context(), k, res, r.Header.Get("If-Match"), r.Header.Get("If-None-Match"))
+	if err != nil {
+		return err
+	}
+	p.write(w, r, s.baseOf(r))
+	return nil
+}
+
+// fhirDelete deletes a resource; one that is not there is deleted already (FHIR R4 http.html#delete).
+func (s *Server) fhirDelete(w http.ResponseWriter, r *http.Request) error {
+	k, err := pathKey(r)
+	if err != nil {
+		return err
+	}
+	p, err := s.delete(r.Context(), k, r.Header.Get("If-Match"))
+	if err != nil {
+		return err
+	}
+	p.write(w, r, s.baseOf(r))
+	return nil
+}
+
+func (s *Server) readResource(w http.ResponseWriter, r *http.Request) (fhir.Resource, error) {
+	if err := acceptsJSON(r); err != nil {
+		return fhir.Resource{}, err
+	}
+	body, err := readBody(w, r, "resource", s.resourceLimit())
+	if err != nil {
+		return fhir.Resource{}, err
+	}
+	return fhir.Parse(body, s.resourceLimit())
+}
+
+func sameType(t string, res fhir.Resource) error {
+	if res.Key.Type != t {
+		return syncerr.New(syncerr.Invalid, "read resource", "resourceType: the body is a %s, the URL is for %s", res.Key.Type, t)
+	}
+	return nil
+}
+
+func sameKey(k fhir.Key, res fhir.Resource) error {
+	if err := sameType(k.Type, res); err != nil {
+		return err
+	}
+	switch res.Key.ID {
+	case k.ID:
+		return nil
+	case "":
+		return syncerr.New(syncerr.Invalid, "read resource", "id: it is missing, the URL says %s", k.ID)
+	default:
+		return syncerr.New(syncerr.Invalid, "read resource", "id: the body says %s, the URL says %s", res.Key.ID, k.ID)
+	}
+}
+
+func (s *Server) create(ctx context.Context, t string, res fhir.Resource, ifNoneExist string) (reply, error) {
+	if err := sameType(t, res); err != nil {
+		return reply{}, err
+	}
+	if ifNoneExist != "" {
+		q, err := readCriteria(t, ifNoneExist)
+		if err != nil {
+			return reply{}, err
+		}
+		done, err := s.alone(ctx)
+		if err != nil {
+			return reply{}, err
+		}
+		defer done()
+		k, found, err := s.existing(ctx, q)
+		if err != nil {
+			return reply{}, err
+		}
+		if found {
+			p, err := s.read(ctx, k)
+			p.located, p.note = true, "it exists already"
+			return p, err
+		}
+	}
+	return s.author(ctx, engine.Write{Op: engine.Create, Body: res})
+}
+
+func (s *Server) update(ctx context.Context, k fhir.Key, res fhir.Resource, ifMatch, ifNone string) (reply, error) {
+	if err := sameKey(k, res); err != nil {
+		return reply{}, err
+	}
+	wr := engine.Write{Op: engine.Update, Key: k, Body: res}
+	var err error
+	if wr.IfMatch, err = readTag(ifMatch); err != nil {
+		return reply{}, err
+	}
+	if wr.IfNone, err = readNone(ifNone); err != nil {
+		return reply{}, err
+	}
+	return s.author(ctx, wr)
+}
+
+func (s *Server) delete(ctx context.Context, k fhir.Key, ifMatch string) (reply, error) {
+	wr := engine.Write{Op: engine.Delete, Key: k}
+	var err error
+	if wr.IfMatch, err = readTag(ifMatch); err != nil {
+		return reply{}, err
+	}
+	return s.author(ctx, wr)
+}
+
+func (s *Server) author(ctx context.Context, wr engine.Write) (reply, error) {
+	out, err := s.engine.Author(ctx, callerOf(ctx).Name, []engine.Write{wr})
+	if err != nil {
+		return reply{}, err
+	}
+	return s.written(ctx, wr.Op, out[0])
+}
+
+// written answers what became of a write.
+func (s *Server) written(ctx context.Context, op engine.Op, w engine.Written) (reply, error) {
+	if op == engine.Delete {
+		return reply{status: http.StatusNoContent, key: w.Key, version: w.Stamp.Version, modified: w.Committed, note: "it is deleted"}, nil
+	}
+	c := store.Copy{Key: w.Key, Body: w.Body, Current: store.Current{Stamp: w.Stamp, Committed: w.Committed}}
+	if w.Unchanged {
+		// The content is equal, its bytes need not be: show those that are kept.
+		now, ok, err := s.engine.Store().Get(ctx, w.Key)
+		if err != nil {
+			return reply{}, err
+		}
+		if ok && now.Stamp.Version == w.Stamp.Version {
+			c = now
+		}
+	}
+	p, err := replyOf(http.StatusOK, c)
+	p.located, p.note = true, "it is written"
+	switch {
+	case w.Created:
+		p.status, p.note = http.StatusCreated, "it is created"
+	case w.Unchanged:
+		p.note = "it has this content already: no new version was made"
+	}
+	return p, err
+}
+
+// readCriteria reads the search that a conditional create or reference names (FHIR R4 http.html#ccreate). Everything in it must
+// be understood: an ignored parameter would find what was not meant.
+func readCriteria(t, text string) (search.Query, error) {
+	_, after, ok := strings.Cut(text, "?")
+	if ok {
+		text = after
+	}
+	values, err := url.ParseQuery(text)
+	if err != nil {
+		return search.Query{}, syncerr.New(syncerr.Invalid, "read condition", "it is not the query of a URL")
+	}
+	q, err := search.Parse(t, values, true)
+	if err != nil {
+		return q, err
+	}
+	if len(q.Terms) == 0 {
+		return q, syncerr.New(syncerr.Invalid, "read condition", "it names nothing to search by").WithHint("Use for example identifier=system|value")
+	}
+	return q, nil
+}
+
+// existing returns the one resource that a condition finds; a Precondition error where there are several.
+func (s *Server) existing(ctx context.Context, q search.Query) (fhir.Key, bool, error) {
+	var keys []fhir.Key
+	err := s.engine.Store().Read(ctx, func(rd *store.Reader) error {
+		var err error
+		keys, err = rd.Find(q, 2)
+		return err
+	})
+	switch {
+	case err != nil || len(keys) == 0:
+		return fhir.Key{}, false, err
+	case len(keys) > 1:
+		return fhir.Key{}, false, syncerr.New(syncerr.Precondition, "create "+q.Type, "the condition finds more than one resource").
+			WithHint("Narrow it until it names one, or put the records in order")
+	}
+	return keys[0], true, nil
+}
+
+// alone waits until no other conditional write is at work; done lets the next one in.
+func (s *Server) alone(ctx context.Context) (done func(), err error) {
+	select {
+	case s.conditional <- struct{}{}:
+		return func() { <-s.conditional }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
