@@ -112,6 +112,8 @@ func TestInABrowser(t *testing.T) {
 	for _, shot := range []struct{ name, path, size string }{
 		{"phone", "/", "390,844"},
 		{"desk", "/", "1200,800"},
+		{"long-phone", "/", "390,3400"},
+		{"long-desk", "/", "1200,2300"},
 		{"conflict", "/conflicts/" + uuid, "1200,800"},
 	} {
 		file := filepath.Join(dir, shot.name+".png")

@@ -1,6 +1,8 @@
 package web
 
 import (
+	"strings"
+
 	"github.com/tributary-sync/tributary/control"
 	"github.com/tributary-sync/tributary/fhir"
 )
@@ -42,6 +44,7 @@ type parkedRow struct {
 	Since  when
 	Tries  string
 	Next   when
+	Due    bool // the next round tries it
 }
 
 func (p page) parkedRows(parked []control.Parked) []parkedRow {
@@ -52,11 +55,16 @@ func (p page) parkedRows(parked []control.Parked) []parkedRow {
 			way = "was not taken by the parent"
 		}
 		out[i] = parkedRow{
-			Key: x.Key, Way: way, Reason: sentence(x.Reason), Since: p.when(x.ParkedAt), Next: p.when(x.NextRetry),
+			Key: x.Key, Way: way, Reason: reason(x.Reason, x.Key), Since: p.when(x.ParkedAt), Next: p.when(x.NextRetry), Due: x.NextRetry <= p.now,
 			Tries: count(x.Attempts, "try so far", "tries so far"),
 		}
 	}
 	return out
+}
+
+// reason leaves out of an error what the row says already: which record it is about.
+func reason(text string, key fhir.Key) string {
+	return sentence(strings.TrimPrefix(text, "accept "+key.String()+": "))
 }
 
 type heldRow struct {

@@ -46,10 +46,10 @@ func New(ctl *control.Control, log *slog.Logger) *Web {
 
 // page is what every page has.
 type page struct {
-	Title, Name, Subtitle, Here, Made string
-	Refresh                           int
-	Nav                               []link
-	now                               int64
+	Title, Name, Here, Made string
+	Refresh                 int
+	Nav                     []link
+	now                     int64
 }
 
 type link struct{ Path, Text string }
@@ -57,7 +57,7 @@ type link struct{ Path, Text string }
 func (w *Web) page(title, here string) page {
 	now := w.ctl.Now()
 	return page{
-		Title: title, Name: w.ctl.Name(), Subtitle: "Tributary keeps the records of this place in step with the others", Here: here,
+		Title: title, Name: w.ctl.Name(), Here: here,
 		Made: control.UTC(now), now: now,
 		Nav: []link{
 			{"/", "Overview"},

@@ -219,7 +219,7 @@ func TestAuditPages(t *testing.T) {
 
 func TestOtherPages(t *testing.T) {
 	w, _ := busy(t, "clinic-a")
-	contains(t, "parked", w.page("/parked"), "Patient/d-9", "could not be taken over", "hash of its stamp", "1 try so far", "Waiting for the parent", "Patient/p-5")
+	contains(t, "parked", w.page("/parked"), "Patient/d-9", "could not be taken over", "hash of its stamp", "1 try so far", "at the next round", "<td>Its content does not have the hash", "Waiting for the parent", "Patient/p-5")
 	contains(t, "runs", w.page("/runs"), "Fetched from district-hospital: 3 changes, ", "Sent to district-hospital: nothing new", "48 kB", "took 3 s")
 	contains(t, "explain", w.page("/explain/Patient/p-5"), "has a copy of Patient/p-5", "written at clinic-a", "waits here until the parent has decided", "was changed here")
 	contains(t, "explain", w.page("/explain/Patient/d-1"), "came here from the parent", "came from district-hospital")

@@ -106,7 +106,7 @@ type auditRow struct {
 func (p page) auditRows(records []audit.Record) []auditRow {
 	out := make([]auditRow, len(records))
 	for i, r := range records {
-		row := auditRow{When: p.when(r.Time), Key: r.Key, Details: sentence(r.Details)}
+		row := auditRow{When: p.when(r.Time), Key: r.Key, Details: reason(r.Details, r.Key)}
 		row.Result, row.Class = outcomeWords(r.Outcome)
 		if r.Key == (fhir.Key{}) {
 			row.Before, row.Details = eventWords(r)
