@@ -10,6 +10,7 @@ import (
 	"crypto/rand"
 	"io"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/tributary-sync/tributary/fhir"
@@ -107,6 +108,7 @@ func Run(ctx context.Context, paths []string, o Options) (Report, error) {
 	l := &loader{opts: o, names: newNames(), types: map[string]*Counts{}, made: map[place]string{}, broken: map[int]bool{}, asked: map[string]fhir.Key{}}
 	l.report.Files = len(files)
 	l.began = o.Clock()
+	l.sending = newSending()
 	l.progress.Total = 2 * total
 	for i, f := range files {
 		if err := l.read(ctx, i, f, l.note); err != nil {
@@ -120,10 +122,14 @@ func Run(ctx context.Context, paths []string, o Options) (Report, error) {
 			continue
 		}
 		if err := l.read(ctx, i, f, l.write); err != nil {
+			_ = l.drain() // what it says is what stopped the reading
 			return l.finish(), err
 		}
 	}
 	err = l.flush(ctx)
+	if derr := l.drain(); err == nil {
+		err = derr
+	}
 	return l.finish(), err
 }
 
@@ -141,6 +147,8 @@ type loader struct {
 	progress Progress
 	batch    batch
 	began    time.Time
+	sending  *sending
+	mu       sync.Mutex // guards report and types while bundles are under way
 }
 
 func (l *loader) tell(bytes int64, resources int) {

@@ -62,7 +62,7 @@ func (b *batch) full() bool {
 	return len(b.entries) >= batchEntries || b.bytes >= batchBytes
 }
 
-// flush sends the batch.
+// flush sends the batch, while the next one is read.
 func (l *loader) flush(ctx context.Context) error {
 	b := l.batch
 	l.batch = batch{}
@@ -79,16 +79,32 @@ func (l *loader) flush(ctx context.Context) error {
 		return nil
 	case l.opts.DryRun:
 		for _, p := range b.entries {
-			l.counts(p.Key.Type).Loaded++
+			l.count(p.Key.Type, loaded)
 		}
 		return nil
-	case b.twice:
-		return l.parts(ctx, b.entries)
-	case b.group != nil:
-		return l.send(ctx, "transaction", b.entries)
-	default:
-		return l.send(ctx, "batch", b.entries)
 	}
+	if l.sending.touches(b.keys) {
+		if err := l.drain(); err != nil {
+			return err
+		}
+	}
+	return l.sending.start(ctx, b.keys, func(ctx context.Context) error {
+		switch {
+		case b.twice:
+			return l.parts(ctx, b.entries)
+		case b.group != nil:
+			return l.send(ctx, "transaction", b.entries)
+		default:
+			return l.send(ctx, "batch", b.entries)
+		}
+	})
+}
+
+// drain waits for the bundles that are under way.
+func (l *loader) drain() error {
+	s := l.sending
+	l.sending = newSending()
+	return s.wait()
 }
 
 // parts sends entries in their order, in batches in which no key stands twice.
@@ -135,9 +151,9 @@ func (l *loader) send(ctx context.Context, kind string, entries []pending) error
 		code, _ := strconv.Atoi(strings.Fields(r.Status + " 0")[0])
 		switch {
 		case code == http.StatusOK && !r.LastModified.IsZero() && r.LastModified.Before(l.began.Truncate(time.Millisecond)):
-			l.counts(p.Key.Type).Unchanged++
+			l.count(p.Key.Type, unchanged)
 		case code/100 == 2:
-			l.counts(p.Key.Type).Loaded++
+			l.count(p.Key.Type, loaded)
 		case stops(code):
 			return stopped(code, r.Outcome)
 		default:

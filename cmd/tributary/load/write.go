@@ -144,7 +144,14 @@ func typeOf(body []byte) string {
 	return ""
 }
 
-func (l *loader) counts(resourceType string) *Counts {
+// count adds one to the number that which selects of a type.
+func (l *loader) count(resourceType string, which func(*Counts) *int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.countLocked(resourceType, which)
+}
+
+func (l *loader) countLocked(resourceType string, which func(*Counts) *int) {
 	if resourceType == "" {
 		resourceType = "(unknown)"
 	}
@@ -153,12 +160,18 @@ func (l *loader) counts(resourceType string) *Counts {
 		c = &Counts{Type: resourceType}
 		l.types[resourceType] = c
 	}
-	return c
+	*which(c)++
 }
 
+func loaded(c *Counts) *int    { return &c.Loaded }
+func unchanged(c *Counts) *int { return &c.Unchanged }
+func refused(c *Counts) *int   { return &c.Refused }
+
 func (l *loader) refuse(r Refusal, resourceType string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.report.Refused++
-	l.counts(resourceType).Refused++
+	l.countLocked(resourceType, refused)
 	if len(l.report.Refusals) < maxListed {
 		l.report.Refusals = append(l.report.Refusals, r)
 	}
