@@ -227,7 +227,10 @@ func encodeChanges(events []feed.Event, names []feed.Name) ([]byte, error) {
 	if err := e.End(feed.End{}); err != nil {
 		return nil, err
 	}
-	return body.Bytes(), syncerr.Wrap(syncerr.Internal, "push", z.Close())
+	if err := z.Close(); err != nil {
+		return nil, syncerr.Wrap(syncerr.Internal, "push", err)
+	}
+	return body.Bytes(), nil
 }
 
 func (n *Node) do(ctx context.Context, method, path string, body []byte, more http.Header) (*http.Response, error) {

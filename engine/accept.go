@@ -203,6 +203,7 @@ type acceptance struct {
 	link     Link
 	run      *audit.Run
 	receipts []feed.Receipt
+	inUnit   string // the transaction whose changes are being taken
 }
 
 // unit gives each member its fate. One refused member refuses all of them.
@@ -222,6 +223,13 @@ func (a *acceptance) unit(g []incoming) error {
 			}
 			break
 		}
+	}
+	if len(g) > 1 && refusal == nil {
+		a.inUnit = g[0].Unit
+		defer func() {
+			a.tx.SealUnit(a.inUnit)
+			a.inUnit = ""
+		}()
 	}
 	for _, in := range g {
 		r := feed.Receipt{Key: in.Key, Version: in.Stamp.Version}

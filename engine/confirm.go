@@ -116,18 +116,17 @@ func (e *Engine) unite(tx *store.Tx, link Link, ev feed.Event, r feed.Receipt) e
 	if !same && !r.Stamp.SameContent(cur.Stamp) {
 		return nil
 	}
-	s := cur.Stamp.Seeing(r.Stamp.Vector)
+	s, mark := cur.Stamp.Seeing(r.Stamp.Vector), ""
+	if same && r.Stamp.Vector.ContainsAll(s.Vector) {
+		mark = link.Epoch
+	}
 	if s.Vector.Equal(cur.Stamp.Vector) {
-		if same {
-			return tx.MarkDelivered(ev.Key, link.Epoch)
+		if mark != "" {
+			return tx.MarkDelivered(ev.Key, mark)
 		}
 		return nil
 	}
-	c := store.Change{Key: ev.Key, Action: actionOf(s), Stamp: s, Delivered: cur.Delivered}
-	if same {
-		c.Delivered = link.Epoch
-	}
-	if _, err := tx.Put(c); err != nil {
+	if _, err := tx.Put(store.Change{Key: ev.Key, Action: actionOf(s), Stamp: s, Delivered: mark}); err != nil {
 		return err
 	}
 	return settle(tx, ev.Key, s)

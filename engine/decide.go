@@ -25,16 +25,16 @@ func (a *acceptance) one(in incoming) (result feed.Result, conflict string, err 
 	}
 	switch verdict {
 	case reconcile.Already:
-		return feed.Same, "", a.keep(in, cur, local.Seeing(in.Stamp.Vector), true)
+		return feed.Same, "", a.keep(in, cur, local.Seeing(in.Stamp.Vector))
 	case reconcile.Apply:
 		return feed.Applied, "", a.take(in, local, in.Stamp.Seeing(local.Vector))
 	case reconcile.Superseded:
-		return feed.Superseded, "", a.keep(in, cur, local.Seeing(in.Stamp.Vector), false)
+		return feed.Superseded, "", a.keep(in, cur, local.Seeing(in.Stamp.Vector))
 	case reconcile.Equal:
 		if reconcile.Prefer(local, in.Stamp) {
 			return feed.EqualCopy, "", a.take(in, local, in.Stamp.Seeing(local.Vector))
 		}
-		return feed.EqualCopy, "", a.keep(in, cur, local.Seeing(in.Stamp.Vector), false)
+		return feed.EqualCopy, "", a.keep(in, cur, local.Seeing(in.Stamp.Vector))
 	case reconcile.IncomingOrigin:
 		return feed.Decided, "", a.decide(in, local, true)
 	case reconcile.LocalOrigin:
@@ -45,36 +45,41 @@ func (a *acceptance) one(in incoming) (result feed.Result, conflict string, err 
 
 // take makes the incoming copy the current one. Where the content is the one that is there, only the stamp is written.
 func (a *acceptance) take(in incoming, local, s version.Stamp) error {
-	c := store.Change{
-		Key: in.Key, Action: in.Action, Stamp: s, Content: in.packed, Unit: in.Unit, UnitSize: in.UnitSize,
-		Source: a.link.source(), Delivered: a.link.Epoch,
-	}
+	c := store.Change{Key: in.Key, Action: in.Action, Stamp: s, Content: in.packed, Source: a.link.source(), Delivered: a.delivered(in, s)}
 	if !local.IsZero() && local.SameContent(s) {
 		c.Content = nil
 	}
-	if _, err := a.tx.Put(c); err != nil {
-		return err
-	}
-	return settle(a.tx, in.Key, s)
+	return a.put(c)
 }
 
-// keep leaves the local copy as it is. Where its vector grew that is written, because it must travel. delivered says that the
-// event was of this very version, so the peer has it.
-func (a *acceptance) keep(in incoming, cur store.Current, s version.Stamp, delivered bool) error {
-	if s.Vector.Equal(cur.Stamp.Vector) {
-		if delivered && a.link.fromParent() {
-			if err := a.tx.MarkDelivered(in.Key, a.link.Epoch); err != nil {
-				return err
-			}
-		}
-		return settle(a.tx, in.Key, s)
-	}
-	c := store.Change{Key: in.Key, Action: actionOf(s), Stamp: s, Delivered: cur.Delivered}
-	if delivered && a.link.fromParent() {
-		c.Delivered = a.link.Epoch
-	}
+// put writes a row. All rows that a transaction of the author leads to stay together: they carry its unit.
+func (a *acceptance) put(c store.Change) error {
+	c.Unit = a.inUnit
 	if _, err := a.tx.Put(c); err != nil {
 		return err
+	}
+	return settle(a.tx, c.Key, c.Stamp)
+}
+
+// delivered returns the mark by which a push skips a key: the parent's epoch, where the parent sent this very version and has seen all
+// that the copy has seen now. A vector that grew from another side must go up, so the mark goes when it grows.
+func (a *acceptance) delivered(in incoming, s version.Stamp) string {
+	if a.link.fromParent() && in.Stamp.Version == s.Version && in.Stamp.Vector.ContainsAll(s.Vector) {
+		return a.link.Epoch
+	}
+	return ""
+}
+
+// keep leaves the local copy as it is. Where its vector grew that is written, because it must travel.
+func (a *acceptance) keep(in incoming, cur store.Current, s version.Stamp) error {
+	mark := a.delivered(in, s)
+	if !s.Vector.Equal(cur.Stamp.Vector) {
+		return a.put(store.Change{Key: in.Key, Action: actionOf(s), Stamp: s, Delivered: mark})
+	}
+	if mark != "" {
+		if err := a.tx.MarkDelivered(in.Key, mark); err != nil {
+			return err
+		}
 	}
 	return settle(a.tx, in.Key, s)
 }
@@ -102,10 +107,7 @@ func (a *acceptance) decide(in incoming, local version.Stamp, incomingWins bool)
 	}
 	s.Version, s.Vector = v, local.Vector.Union(in.Stamp.Vector).With(v)
 	c := store.Change{Key: in.Key, Action: actionOf(s), Stamp: s, Content: content}
-	if _, err := a.tx.Put(c); err != nil {
-		return err
-	}
-	return settle(a.tx, in.Key, s)
+	return a.put(c)
 }
 
 // conflict asks the policy of the type. Both copies are kept in sync_conflict whoever wins.
@@ -124,8 +126,7 @@ func (a *acceptance) conflict(in incoming, local version.Stamp) (feed.Result, st
 	}
 	if res.Deferred {
 		row.Status, row.Winner = store.ConflictOpen, ""
-		id, err := a.tx.PutConflict(row)
-		return feed.Deferred, id, err
+		return a.deferred(row)
 	}
 	if err := a.decide(in, local, res.Incoming); err != nil {
 		return "", "", err
@@ -137,6 +138,20 @@ func (a *acceptance) conflict(in incoming, local version.Stamp) (feed.Result, st
 	row.Decided = after.Stamp.Version
 	id, err := a.tx.PutConflict(row)
 	return feed.Decided, id, err
+}
+
+// deferred opens the conflict of a key. One that is open already takes a newer copy of the same line; a rival of it waits at its
+// sender, who offers it again after this one was resolved: nothing that stands in the row is overwritten by what has not seen it.
+func (a *acceptance) deferred(row store.Conflict) (feed.Result, string, error) {
+	open, ok, err := a.tx.OpenConflict(row.Key)
+	if err != nil {
+		return "", "", err
+	}
+	if ok && !row.Incoming.Vector.Contains(open.Incoming.Version) {
+		return feed.Deferred, open.UUID, nil
+	}
+	id, err := a.tx.PutConflict(row)
+	return feed.Deferred, id, err
 }
 
 // hold sets the copy aside until the parent has decided: a follower never decides.
@@ -234,8 +249,12 @@ func (e *Engine) Resolve(ctx context.Context, uuid string, choice Choice, actor 
 		return in.refusal
 	}
 	return e.store.Write(ctx, func(tx *store.Tx) error {
-		cur, _, err := tx.Current(c.Key)
+		cur, _, err := tx.Get(c.Key) // it may have been edited since
 		if err != nil {
+			return err
+		}
+		c.Local, c.LocalContent = cur.Stamp, cur.Body
+		if _, err := tx.PutConflict(c); err != nil {
 			return err
 		}
 		a := acceptance{e: e, tx: tx, link: Link{Child: "person"}, run: &audit.Run{}}

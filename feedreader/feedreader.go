@@ -35,7 +35,7 @@ type Reader struct {
 
 // Page reads one page and gives its batches to flush. A batch is bounded by bytes before count; one resource or unit above that
 // goes alone. A cut page is used up to its last whole line or unit: that batch is flushed, then the error is returned. Events
-// of other types than wanted, out of order, or of a unit that is not whole are an Invalid error, and nothing behind the last
+// of other types than wanted or out of order are an Invalid error, and nothing behind the last
 // flushed batch counts as read.
 func (r Reader) Page(ctx context.Context, req feed.Request, flush func(Batch) error) (feed.End, error) {
 	c := cutter{limit: r, flush: flush, epoch: req.After.Epoch, last: req.After.Seq, wanted: wanted(req.Types)}
@@ -51,11 +51,7 @@ func (r Reader) Page(ctx context.Context, req feed.Request, flush func(Batch) er
 	if end.Cursor.Epoch != c.epoch || end.Cursor.Seq < c.last {
 		return end, syncerr.New(syncerr.Invalid, "read feed", "the page ends at %s, behind its own events or in another log", end.Cursor)
 	}
-	if len(c.unit) > 0 {
-		if err := c.torn(); err != nil {
-			return end, err
-		}
-	}
+	c.close() // the source says that the page is whole: what is missing of a unit is not for this reader
 	return end, flush(Batch{Events: c.events, Names: c.names, Cursor: end.Cursor, Backlog: end.Backlog, Last: true})
 }
 
@@ -148,12 +144,4 @@ func (c *cutter) rest() error {
 	b := Batch{Events: c.events, Names: c.names, Cursor: feed.Cursor{Epoch: c.epoch, Seq: c.events[len(c.events)-1].Seq}}
 	c.events, c.names, c.bytes = nil, nil, 0
 	return c.flush(b)
-}
-
-func (c *cutter) torn() error {
-	if c.wanted != nil || c.unit[0].UnitSize == 0 {
-		c.close()
-		return nil
-	}
-	return syncerr.New(syncerr.Invalid, "read feed", "the page ends inside a transaction: %d of %d changes", len(c.unit), c.unit[0].UnitSize)
 }

@@ -57,7 +57,7 @@ type Current struct {
 	Seq        uint64
 	ContentSeq uint64
 	Committed  int64  // milliseconds since 1970 UTC
-	Delivered  string // epoch of the parent that delivered this very version, empty otherwise
+	Delivered  string // epoch in which the parent has this very version and all that it has seen; empty otherwise
 }
 
 // Change is one row to be written to the log.
@@ -69,7 +69,7 @@ type Change struct {
 	Unit     string
 	UnitSize int
 	Source   string // participant that delivered it, empty for this node
-	// Delivered is the epoch of the parent that delivered this very version; a push to it skips the key.
+	// Delivered is the epoch in which the parent has this very version and all that it has seen; a push to it skips the key.
 	Delivered string
 }
 
@@ -293,6 +293,26 @@ func (tx *Tx) Put(c Change) (uint64, error) {
 		}
 	}
 	return seq, nil
+}
+
+// SealUnit counts the rows that were put for a unit and writes their number into each: a reader knows from it when it has all.
+// Members that led to no row here (they were seen already) are not counted; a single row is no unit.
+func (tx *Tx) SealUnit(unit string) {
+	const unitAt, sizeAt = 14, 15 // places in logColumns
+	n := 0
+	for _, row := range tx.log {
+		if row[unitAt] == unit {
+			n++
+		}
+	}
+	for _, row := range tx.log {
+		if row[unitAt] != unit {
+			continue
+		}
+		if row[sizeAt] = n; n == 1 {
+			row[unitAt], row[sizeAt] = "", 0
+		}
+	}
 }
 
 // MarkDelivered notes that the parent in that epoch has the current version of a key, so that a push to it skips the key.

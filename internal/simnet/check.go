@@ -200,8 +200,9 @@ func (n *Net) checkAccepted(views []view) []error {
 		if !ok {
 			continue
 		}
+		made := append(all[:len(all):len(all)], unanswered(k, views)...)
 		for _, a := range all {
-			if !n.explained(k, a, c, all, views) {
+			if !n.explained(k, a, c, made, views) {
 				wrong = append(wrong, fmt.Errorf("%s %s, written at %s, neither stands, nor was overwritten by who had seen it, nor is kept in a conflict (promise 1)", k, a.stamp.Version, a.at))
 			}
 		}
@@ -209,14 +210,33 @@ func (n *Net) checkAccepted(views []view) []error {
 	return wrong
 }
 
+// unanswered returns the writes of a key that were committed, also those whose application had no answer because the process
+// stopped right behind the commit.
+func unanswered(k fhir.Key, views []view) []accepted {
+	var out []accepted
+	for _, v := range views {
+		for _, row := range v.rows {
+			if row.Key == k && row.Stamp.Origin == row.Stamp.Version {
+				out = append(out, accepted{stamp: row.Stamp})
+			}
+		}
+	}
+	return out
+}
+
 // explained follows an accepted write to what became of it.
 func (n *Net) explained(k fhir.Key, a accepted, c store.Copy, all []accepted, views []view) bool {
 	if c.Stamp.Origin == a.stamp.Version || c.Stamp.SameContent(a.stamp) {
 		return true
 	}
-	for _, later := range all {
-		if later.stamp.Version != a.stamp.Version && later.stamp.Vector.Contains(a.stamp.Version) {
-			return true // somebody who had seen it wrote on; that write is looked at in its turn
+	for _, same := range all {
+		if !same.stamp.SameContent(a.stamp) {
+			continue // equal content is one content: what was seen of one was seen of all
+		}
+		for _, later := range all {
+			if later.stamp.Version != same.stamp.Version && later.stamp.Vector.Contains(same.stamp.Version) {
+				return true // somebody who had seen it wrote on; that write is looked at in its turn
+			}
 		}
 	}
 	for _, v := range views {

@@ -151,7 +151,7 @@ func (x *Node) create(ctx context.Context) error {
 		return err
 	}
 	if x.parent != nil {
-		c, err := x.parent.live.Control().AddChild(ctx, x.name)
+		c, err := x.parent.live.Control().AddChild(ctx, x.name, "")
 		if err != nil {
 			return err
 		}

@@ -39,7 +39,11 @@ func simulate(o Options) (err error) {
 	if err := n.Run(ctx); err != nil {
 		return err
 	}
-	return n.Check(ctx)
+	err = n.Check(ctx)
+	if err != nil && o.Log != nil {
+		n.Trace(ctx)
+	}
+	return err
 }
 
 // memory returns a folder in memory where there is one: simulated stores need no disk.

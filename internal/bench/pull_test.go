@@ -1,0 +1,155 @@
+package bench
+
+import (
+	"context"
+	"database/sql"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	_ "github.com/glebarez/go-sqlite"
+
+	"github.com/tributary-sync/tributary/config"
+	"github.com/tributary-sync/tributary/store"
+)
+
+// BenchmarkPull: an empty child pulls 100,000 generated resources, both nodes on this machine with durable SQLite. The figure is
+// held against a bare loop that inserts the very rows that the pull wrote, in transactions of 500 resources.
+func BenchmarkPull(b *testing.B) {
+	const count = 100_000
+	parent := start(b, "parent", nil, nil)
+	fill(b, parent.Node, count)
+	for b.Loop() {
+		b.StopTimer()
+		child, l := prepare(b, "child", parent, func(c *config.Config) { c.Push.Enabled = false })
+		if err := l.Close(); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+		begin := time.Now()
+		runs, err := child.Sync(context.Background(), "pull")
+		if err != nil || len(runs) != 1 || runs[0].Applied != count {
+			b.Fatalf("%+v %v", runs, err)
+		}
+		pulled := time.Since(begin)
+		b.StopTimer()
+		if err := child.Close(); err != nil {
+			b.Fatal(err)
+		}
+		bare := bareLoop(b, child.cfg.Store.DSN)
+		b.ReportMetric(count/pulled.Seconds(), "resources/s")
+		b.ReportMetric(count/bare.Seconds(), "bare-loop/s")
+		b.ReportMetric(bare.Seconds()/pulled.Seconds(), "of-bare-loop(>=0.5)")
+		b.ReportMetric(float64(runs[0].BytesIn)/count, "wire-bytes/resource")
+		b.StartTimer()
+	}
+}
+
+// bareLoop copies the rows of a database that a pull filled into a new one of the same schema and durability, and returns how
+// long the inserts and commits took.
+func bareLoop(b *testing.B, from string) time.Duration {
+	b.Helper()
+	ctx := context.Background()
+	to := filepath.Join(b.TempDir(), "bare.db")
+	st, err := store.Create(ctx, store.Options{Driver: "sqlite", DSN: to, Clock: time.Now}, "bare", 100)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := st.Close(); err != nil {
+		b.Fatal(err)
+	}
+	src, err := sql.Open("sqlite", from)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer src.Close()
+	dst, err := sql.Open("sqlite", "file:"+to+"?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=cache_size(-24000)&_pragma=wal_autocheckpoint(4000)&_txlock=immediate")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer dst.Close()
+	dst.SetMaxOpenConns(1)
+	tables := []struct {
+		name, order string
+		rows        [][]any
+		per         int // rows in a transaction of 500 resources
+	}{
+		{name: "change_log", order: "seq"}, {name: "resource", order: "seq"}, {name: "resource_index", order: ""}, {name: "sync_audit_message", order: "sync_audit_message_id"},
+	}
+	resources := 0
+	for i := range tables {
+		t := &tables[i]
+		q := "SELECT * FROM " + t.name
+		if t.order != "" {
+			q += " ORDER BY " + t.order
+		} else {
+			q = "SELECT i.* FROM resource_index i JOIN resource r ON r.type = i.type AND r.id = i.id ORDER BY r.seq"
+		}
+		t.rows = all(b, src, q)
+		if i == 0 {
+			resources = len(t.rows)
+		}
+	}
+	transactions := (resources + 499) / 500
+	for i := range tables {
+		tables[i].per = (len(tables[i].rows) + transactions - 1) / transactions
+	}
+	begin := time.Now()
+	for range transactions {
+		tx, err := dst.Begin()
+		if err != nil {
+			b.Fatal(err)
+		}
+		for i := range tables {
+			t := &tables[i]
+			n := min(t.per, len(t.rows))
+			if n == 0 {
+				continue
+			}
+			stmt, err := tx.Prepare("INSERT INTO " + t.name + " VALUES (?" + strings.Repeat(", ?", len(t.rows[0])-1) + ")")
+			if err != nil {
+				b.Fatal(err)
+			}
+			for _, r := range t.rows[:n] {
+				if _, err := stmt.Exec(r...); err != nil {
+					b.Fatal(err)
+				}
+			}
+			stmt.Close()
+			t.rows = t.rows[n:]
+		}
+		if err := tx.Commit(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return time.Since(begin)
+}
+
+func all(b *testing.B, db *sql.DB, q string) [][]any {
+	b.Helper()
+	rows, err := db.Query(q)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer rows.Close()
+	cols, err := rows.Columns()
+	if err != nil {
+		b.Fatal(err)
+	}
+	var out [][]any
+	for rows.Next() {
+		r, at := make([]any, len(cols)), make([]any, len(cols))
+		for i := range r {
+			at[i] = &r[i]
+		}
+		if err := rows.Scan(at...); err != nil {
+			b.Fatal(err)
+		}
+		out = append(out, r)
+	}
+	if err := rows.Err(); err != nil {
+		b.Fatal(err)
+	}
+	return out
+}

@@ -1,0 +1,35 @@
+package simnet
+
+import (
+	"context"
+	"fmt"
+)
+
+// Trace prints what every node logged of every key, for reading a run that failed.
+func (n *Net) Trace(ctx context.Context) {
+	short := func(s string) string {
+		for _, x := range n.nodes {
+			id := string(x.live.Engine().Store().Identity().Replica)
+			for i := 0; i+36 <= len(s); i++ {
+				if s[i:i+36] == id {
+					s = s[:i] + x.name + s[i+36:]
+				}
+			}
+		}
+		return s
+	}
+	for _, x := range n.nodes {
+		v, err := x.view(ctx)
+		if err != nil {
+			n.logf("%s: %v", x.name, err)
+			continue
+		}
+		for _, r := range v.rows {
+			n.logf("LOG %s %d %s %s", x.name, r.Seq, r.Key, short(fmt.Sprintf("%s {%s} origin=%s deleted=%v hash=%.6s source=%.12s unit=%.4s", r.Stamp.Version, r.Stamp.Vector,
+				r.Stamp.Origin, r.Stamp.Deleted, r.Stamp.Hash, r.Source, r.Unit)))
+		}
+		for _, c := range v.conflicts {
+			n.logf("CONFLICT %s %s %s", x.name, c.Key, short(fmt.Sprintf("%s %s local %s o=%s incoming %s o=%s -> %s", c.Status, c.Winner, c.Local.Version, c.Local.Origin, c.Incoming.Version, c.Incoming.Origin, c.Decided)))
+		}
+	}
+}
