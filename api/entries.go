@@ -81,7 +81,7 @@ func readEntry(i int, b bundleEntry, limit int) (entry, error) {
 		return e, e.at(syncerr.New(syncerr.Invalid, "read resource", "it is missing"))
 	}
 	var err error
-	if e.resource, err = fhir.Parse(b.Resource, limit); err != nil {
+	if e.resource, err = parse(b.Resource, limit); err != nil {
 		return e, e.at(err)
 	}
 	if e.method == http.MethodPost {

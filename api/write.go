@@ -1,10 +1,13 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/tributary-sync/tributary/engine"
 	"github.com/tributary-sync/tributary/fhir"
@@ -68,11 +71,22 @@ func (s *Server) readResource(w http.ResponseWriter, r *http.Request) (fhir.Reso
 	if err := acceptsJSON(r); err != nil {
 		return fhir.Resource{}, err
 	}
-	body, err := readBody(w, r, "resource", s.resourceLimit())
+	// White space is not kept, so it does not count; as much of it as a Bundle may have is read.
+	body, err := readBody(w, r, "resource", s.bundleLimit())
 	if err != nil {
 		return fhir.Resource{}, err
 	}
-	return fhir.Parse(body, s.resourceLimit())
+	return parse(body, s.resourceLimit())
+}
+
+// parse checks a resource (fhir.Parse) whose size in bytes is limited without the white space between its tokens.
+func parse(body []byte, limit int) (fhir.Resource, error) {
+	if len(body) > limit {
+		if v := jsontext.Value(bytes.Clone(body)); v.Compact() == nil {
+			body = v
+		}
+	}
+	return fhir.Parse(body, limit)
 }
 
 func sameType(t string, res fhir.Resource) error {
