@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -127,6 +128,22 @@ func takes(least, most int, what string) cobra.PositionalArgs {
 		}
 		return syncerr.New(syncerr.Usage, c.CommandPath(), "it takes %s", what).WithHint("`%s --help` shows an example", c.CommandPath())
 	}
+}
+
+// typed makes an error that the node answered to what was typed one of usage: over HTTP both are "invalid".
+func typed(err error) error {
+	if syncerr.KindOf(err) != syncerr.Invalid {
+		return err
+	}
+	return &syncerr.Error{Kind: syncerr.Usage, Err: err}
+}
+
+// oneOf checks a word that was typed.
+func oneOf(c, word string, words ...string) error {
+	if slices.Contains(words, word) {
+		return nil
+	}
+	return syncerr.New(syncerr.Usage, c, "%.40q is none of %s", word, strings.Join(words, ", ")).WithHint("`tributary %s --help` shows an example", c)
 }
 
 // listing gives a command the flag --json.

@@ -17,7 +17,7 @@ func (a *app) childCommand() *cobra.Command {
 		RunE: a.operator(func(ctx context.Context, l link, args []string) error {
 			child, err := l.AddChild(ctx, args[0], key)
 			if err != nil {
-				return err
+				return typed(err)
 			}
 			if a.json {
 				return a.printJSON(child)

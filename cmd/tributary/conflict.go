@@ -65,6 +65,9 @@ func (a *app) conflictCommand() *cobra.Command {
 		Use: "resolve UUID local|incoming", Short: "Decide which copy stands; the other is kept here and in the history",
 		Args: takes(2, 2, "the UUID that `tributary conflict list` shows, and local or incoming"),
 		RunE: a.operator(func(ctx context.Context, l link, args []string) error {
+			if err := oneOf("conflict resolve", args[1], "local", "incoming"); err != nil {
+				return err
+			}
 			conflict, err := l.ResolveConflict(ctx, args[0], args[1])
 			if err != nil {
 				return err

@@ -70,7 +70,10 @@ func (t *tree) showConflict(ctx context.Context, o demoOptions) error {
 		}
 		t.app.say("     %-9s has %s", n.name, phone)
 	}
-	t.app.say("   To see both copies: tributary --config %s conflict show %s\n", district.path, conflict.UUID)
+	if !o.once || o.keep != "" {
+		t.app.say("   To see both copies: tributary --config %s conflict show %s", district.path, conflict.UUID)
+	}
+	t.app.say("")
 	return nil
 }
 

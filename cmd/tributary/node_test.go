@@ -134,6 +134,9 @@ func TestChild(t *testing.T) {
 	}
 	clinic.write(t, "data/parent.token", credential+"\n")
 	nation.refused(t, 1, []string{"clinic"}, "child", "add", "clinic")
+	nation.refused(t, 2, []string{"not a name"}, "child", "add", "a b")
+	nation.refused(t, 1, []string{"no parent"}, "sync")
+	clinic.refused(t, 2, []string{`"up" is none of pull, push, both`}, "sync", "up")
 
 	clinic.must(t, "sync")
 	clinic.must(t, "doctor")

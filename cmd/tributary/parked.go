@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -15,6 +16,9 @@ func (a *app) parkedCommand() *cobra.Command {
 	list := a.listing(&cobra.Command{
 		Use: "list", Short: "List parked changes, the longest waiting first", Args: takes(0, 0, ""),
 		RunE: a.operator(func(ctx context.Context, l link, _ []string) error {
+			if err := oneOf("parked list", cmp.Or(q.Direction, control.Pull), control.Pull, control.Push, "receive"); err != nil {
+				return err
+			}
 			parked, err := l.Parked(ctx, q)
 			if err != nil {
 				return err

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 // bars shows how work goes on: bars on a terminal, now and then a line elsewhere.
 type bars struct {
 	out   io.Writer
+	unit  string // bytes, or what is counted
 	clock func() time.Time
 	view  progress.Writer // nil where nobody watches
 	done  sync.WaitGroup
@@ -21,7 +23,6 @@ type bars struct {
 
 type bar struct {
 	name    string
-	unit    string
 	value   int64
 	total   int64
 	tracker *progress.Tracker
@@ -32,23 +33,25 @@ const lineEvery = 5 * time.Second
 
 // newBars begins; stop ends it.
 func (a *app) newBars(out io.Writer, unit string, names ...string) *bars {
-	b := &bars{out: out, clock: a.clock, said: a.clock()}
+	b := &bars{out: out, unit: unit, clock: a.clock, said: a.clock()}
 	if terminal(out) {
 		b.view = progress.NewWriter()
 		b.view.SetOutputWriter(out)
 		b.view.SetTrackerLength(30)
+		b.view.SetTrackerPosition(progress.PositionRight)
 		b.view.SetUpdateFrequency(100 * time.Millisecond)
 		b.view.SetSortBy(progress.SortByIndex)
-		b.view.Style().Visibility.ETA = true
+		style := progress.StyleBlocks
+		style.Visibility.ETA, style.Visibility.ETAOverall, style.Visibility.TrackerOverall = unit == "bytes", false, false
+		style.Options.TimeInProgressPrecision, style.Options.TimeDonePrecision, style.Options.ETAPrecision = time.Second, 100*time.Millisecond, time.Second
+		style.Options.Separator, style.Options.DoneString = " ", "done"
+		b.view.SetStyle(style)
 	}
 	for i, name := range names {
-		one := &bar{name: name, unit: unit}
+		one := &bar{name: name}
 		if b.view != nil {
-			u := progress.UnitsDefault
-			if unit == "bytes" {
-				u = progress.UnitsBytes
-			}
-			one.tracker = &progress.Tracker{Message: name, Units: u, Index: uint64(i), AutoStopDisabled: true}
+			u := progress.Units{Formatter: b.amount}
+			one.tracker = &progress.Tracker{Message: "   " + name, Units: u, Index: uint64(i), AutoStopDisabled: true}
 			b.view.AppendTracker(one.tracker)
 		}
 		b.all = append(b.all, one)
@@ -74,14 +77,21 @@ func (b *bars) set(i int, value, total int64) {
 	}
 }
 
+// line writes one line for all bars.
 func (b *bars) line() {
+	var parts []string
+	total := int64(0)
 	for _, one := range b.all {
-		if one.unit == "bytes" {
-			fmt.Fprintf(b.out, "  %s: %s of %s\n", one.name, bytesText(one.value), bytesText(one.total))
-		} else {
-			fmt.Fprintf(b.out, "  %s: %s of %s %s\n", one.name, number(one.value), number(one.total), one.unit)
-		}
+		parts, total = append(parts, one.name+" "+b.amount(one.value)), max(total, one.total)
 	}
+	fmt.Fprintf(b.out, "   %s of %s\n", strings.Join(parts, ", "), b.amount(total))
+}
+
+func (b *bars) amount(n int64) string {
+	if b.unit == "bytes" {
+		return bytesText(n)
+	}
+	return number(n)
 }
 
 // stop draws the last state and returns when nothing is drawn any more. It may be called twice.

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tributary-sync/tributary/audit"
+	"github.com/tributary-sync/tributary/control"
 )
 
 func (a *app) syncCommand() *cobra.Command {
@@ -14,9 +15,12 @@ func (a *app) syncCommand() *cobra.Command {
 		Use: "sync [pull|push|both]", Short: "Sync with the parent now", Args: takes(0, 1, "pull, push or both, or nothing for both"),
 		Long: "Sync runs a pull and a push pass at once and waits for them. Exit code 3 says that it is done and something is parked or waits for a decision.",
 		RunE: a.operator(func(ctx context.Context, l link, args []string) error {
-			direction := ""
+			direction := control.Both
 			if len(args) > 0 {
 				direction = args[0]
+			}
+			if err := oneOf("sync", direction, control.Pull, control.Push, control.Both); err != nil {
+				return err
 			}
 			runs, err := l.Sync(ctx, direction)
 			if err != nil {
@@ -34,10 +38,11 @@ func (a *app) syncCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if s.Counts.Parked > 0 || s.Counts.Open > 0 {
+			if s.Counts.Parked > 0 || s.Counts.Open > 0 || s.Counts.Held > 0 {
 				if !a.json {
-					a.say("%s parked and %s open; `tributary parked list` and `tributary conflict list` show them.", counted(s.Counts.Parked, "change is", "changes are"),
-						counted(s.Counts.Open, "conflict is", "conflicts are"))
+					a.say("%s parked, %s open here and %s for the parent's decision; `tributary parked list`, `tributary conflict list` and `tributary status` show more.",
+						counted(s.Counts.Parked, "change is", "changes are"), counted(s.Counts.Open, "conflict is", "conflicts are"),
+						counted(s.Counts.Held, "copy waits", "copies wait"))
 				}
 				return quietly{exitAttention}
 			}
