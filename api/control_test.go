@@ -3,6 +3,7 @@ package api_test
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -91,6 +92,18 @@ func same[T any](t *testing.T, what string, there, here func() (T, error)) {
 	}
 }
 
+// written returns a status as its JSON, by which both ends are compared.
+func written(ctx context.Context, status func(context.Context) (control.Status, error)) func() (string, error) {
+	return func() (string, error) {
+		v, err := status(ctx)
+		if err != nil {
+			return "", err
+		}
+		b, err := json.Marshal(v)
+		return string(b), err
+	}
+}
+
 // steady leaves out of a doctor's answer how much of the disk is free, which others change meanwhile.
 func steady(ctx context.Context, doctor func(context.Context) ([]control.Check, error)) func() ([]control.Check, error) {
 	return func() ([]control.Check, error) {
@@ -107,7 +120,7 @@ func steady(ctx context.Context, doctor func(context.Context) ([]control.Check, 
 func TestControlOverHTTPIsTheSame(t *testing.T) {
 	_, here, there := operated(t)
 	ctx, key := t.Context(), fhir.Key{Type: "Patient", ID: "1"}
-	same(t, "status", func() (control.Status, error) { return there.Status(ctx) }, func() (control.Status, error) { return here.Status(ctx) })
+	same(t, "status", written(ctx, there.Status), written(ctx, here.Status))
 	same(t, "runs", func() ([]audit.Run, error) { return there.Runs(ctx, control.Pull, 5) }, func() ([]audit.Run, error) { return here.Runs(ctx, control.Pull, 5) })
 	for _, q := range []audit.Query{
 		{},

@@ -40,6 +40,7 @@ type LinkState struct {
 	LastError   string `json:"lastError,omitempty"`   // of the last attempt, empty where it went well
 	NextAttempt int64  `json:"nextAttempt,omitempty"` // 0 where it waits for news instead of for a time
 	Backoff     int64  `json:"backoff,omitempty"`     // how long it waits now because of failures
+	LastGood    int64  `json:"lastGood,omitempty"`    // when an attempt last went well, also one that found nothing to do
 }
 
 // Prober asks the parent whether it answers and accepts this node's credential. node implements it with its client.

@@ -79,34 +79,35 @@ func (c *Control) parent(ctx context.Context, head uint64) (Parent, error) {
 		out.Push.Backlog = head - min(head, out.Push.Cursor.Seq)
 	}
 	for _, d := range []Direction{out.Pull, out.Push} {
-		out.LastSeen = max(out.LastSeen, d.LastSuccess)
+		out.LastSeen = max(out.LastSeen, d.exchanged)
 	}
-	out.Reachable, out.LastError = reachable(out.Pull, out.Push)
+	out.Reachable, out.LastError = reachable(c.now(), out.Pull, out.Push)
 	return out, nil
 }
 
-// reachable judges by the newest attempt of either direction: a pass that failed long ago says nothing once the other went well.
-func reachable(pull, push Direction) (ok bool, lastError string) {
+// attemptsWithin is the longest time between two attempts of a direction that fails, in milliseconds: a direction with an error
+// met it at most that long ago.
+const attemptsWithin = 5 * 60_000
+
+// reachable judges by the newest attempt of either direction: a failure says nothing once the other direction went well after it.
+// A push that had nothing to send asked nobody, so only passes that left a run tell of the push.
+func reachable(now int64, pull, push Direction) (ok bool, lastError string) {
 	newest := int64(-1)
 	for _, d := range []Direction{pull, push} {
-		if !d.Enabled {
+		at, problem := d.exchanged, d.LastError
+		if d.Last != nil && d.Last.Outcome == "failed" && d.Last.Finished >= at {
+			at = d.Last.Finished
+			if problem == "" {
+				problem = d.Last.Error
+			}
+		}
+		if d.LastError != "" {
+			at = max(at, now-attemptsWithin)
+		}
+		if !d.Enabled || (problem == "" && at == 0) || at < newest || (at == newest && problem == "") {
 			continue
 		}
-		at, failed := d.LastSuccess, false
-		if d.Last != nil && d.Last.Outcome == "failed" && d.Last.Finished >= at {
-			at, failed = d.Last.Finished, true
-		}
-		switch {
-		case d.LastError != "" || failed:
-			if at >= newest {
-				newest, ok, lastError = at, false, d.LastError
-				if lastError == "" {
-					lastError = d.Last.Error
-				}
-			}
-		case at > newest && at > 0:
-			newest, ok, lastError = at, true, ""
-		}
+		newest, ok, lastError = at, problem == "", problem
 	}
 	return ok, lastError
 }
@@ -118,6 +119,16 @@ func (c *Control) metParent(ctx context.Context) (store.Participant, error) {
 		return store.Participant{}, err
 	}
 	return slices.MaxFunc(rows, func(a, b store.Participant) int { return int(min(max(a.LastSeen-b.LastSeen, -1), 1)) }), nil
+}
+
+// ParentName returns the address of the parent and the name that it gave itself; both are empty where there is none, the name
+// also until it was met. Runs and audit records of an exchange name the parent by its address.
+func (c *Control) ParentName(ctx context.Context) (url, name string, err error) {
+	if c.cfg.Parent.URL == "" {
+		return "", "", nil
+	}
+	met, err := c.metParent(ctx)
+	return c.cfg.Parent.URL, met.Name, err
 }
 
 func (c *Control) direction(ctx context.Context, name string, enabled bool, links []LinkState) (Direction, error) {
@@ -138,8 +149,12 @@ func (c *Control) direction(ctx context.Context, name string, enabled bool, link
 	if err != nil {
 		return out, err
 	}
-	if out.LastSuccess, err = c.lastSuccess(ctx, name, p.Updated); err != nil {
+	if out.exchanged, err = c.lastSuccess(ctx, name, p.Updated); err != nil {
 		return out, err
+	}
+	out.LastSuccess = max(out.exchanged, out.LastGood)
+	if name == Pull {
+		out.exchanged = out.LastSuccess
 	}
 	out.Cursor, out.Backlog = p.Cursor, p.Backlog
 	return out, nil

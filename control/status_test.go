@@ -28,7 +28,7 @@ func status(t *testing.T, w *world) control.Status {
 	if err := json.Unmarshal(b, &back); err != nil {
 		t.Fatalf("%v in %s", err, b)
 	}
-	if !reflect.DeepEqual(back, s) {
+	if again, err := json.Marshal(back); err != nil || string(again) != string(b) || !reflect.DeepEqual(back.Counts, s.Counts) {
 		t.Errorf("JSON does not bring the same status back:\n%s", b)
 	}
 	return s
@@ -104,6 +104,36 @@ func TestStatusOfTheLinkToTheParent(t *testing.T) {
 	w.run(control.Push, "3", "done", "")
 	if p := status(t, w).Parent; !p.Reachable || p.LastError != "" {
 		t.Errorf("got parent %+v", p)
+	}
+}
+
+// An idle link writes no runs: a pull that was answered with nothing says that the parent is there, a push that had nothing to
+// send does not.
+func TestStatusOfAnIdleLink(t *testing.T) {
+	w := newWorld(t, "https://district.example")
+	w.run(control.Push, "1", "done", "")
+	w.clock.Add(48 * time.Hour)
+	links := func(pull, push control.LinkState) control.Parent {
+		t.Helper()
+		pull.Direction, pull.Enabled, push.Direction, push.Enabled = control.Pull, true, control.Push, true
+		w.passes.links = []control.LinkState{pull, push}
+		return *status(t, w).Parent
+	}
+	p := links(control.LinkState{LastGood: w.Now() - 20_000}, control.LinkState{LastGood: w.Now() - 10_000})
+	if !p.Reachable || p.Pull.LastSuccess != w.Now()-20_000 || p.Push.LastSuccess != w.Now()-10_000 || p.LastSeen != w.Now()-20_000 {
+		t.Errorf("an idle link: got %+v", p)
+	}
+	p = links(control.LinkState{LastGood: w.Now() - 600_000, LastError: "cut"}, control.LinkState{LastGood: w.Now() - 10_000})
+	if p.Reachable || p.LastError != "cut" {
+		t.Errorf("a pull that fails beside an idle push: got %+v", p)
+	}
+	w.run(control.Push, "2", "done", "")
+	if p := *status(t, w).Parent; !p.Reachable {
+		t.Errorf("after a push went through: got %+v", p)
+	}
+	w.clock.Add(10 * time.Minute)
+	if p := *status(t, w).Parent; p.Reachable || p.LastError != "cut" {
+		t.Errorf("when the pull has failed since: got %+v", p)
 	}
 }
 

@@ -58,9 +58,11 @@ type Parent struct {
 type Direction struct {
 	LinkState
 	Last        *audit.Run  `json:"last,omitempty"`        // the newest pass, also one that runs
-	LastSuccess int64       `json:"lastSuccess,omitempty"` // when the newest pass that went well ended
+	LastSuccess int64       `json:"lastSuccess,omitempty"` // when a pass last went well, also one that found nothing to do
 	Cursor      feed.Cursor `json:"cursor,omitzero"`
 	Backlog     uint64      `json:"backlog"` // changes that wait; of a pull, as the parent last said
+
+	exchanged int64 // when the parent was last heard in this direction
 }
 
 // Child is a node that may read from and push to this one.

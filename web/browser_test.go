@@ -67,6 +67,10 @@ window.onload = function () {
   document.querySelectorAll("iframe").forEach(function (f) {
     var d = f.contentDocument, w = f.contentWindow.innerWidth, wide = [], p = document.createElement("p");
     d.querySelectorAll("body *").forEach(function (e) { if (e.getBoundingClientRect().right > w + 0.5) wide.push(e.tagName + "." + e.className); });
+    d.querySelectorAll(".card").forEach(function (c) {
+      var edge = c.getBoundingClientRect().right;
+      c.querySelectorAll("*").forEach(function (e) { if (e.getBoundingClientRect().right > edge) wide.push("out of its card: " + e.tagName + "." + e.className); });
+    });
     p.textContent = "frame=" + f.title + " width=" + d.documentElement.scrollWidth + " of=" + w + " styled=" +
       (getComputedStyle(d.body).marginTop === "0px") + " page=" + d.title + " wide=[" + wide.slice(0, 5).join(" ") + "]";
     document.body.appendChild(p);
@@ -85,7 +89,7 @@ func TestInABrowser(t *testing.T) {
 	srv := measured(t, w.handler)
 
 	dom := chromium(t, "--dump-dom", srv.URL+"/")
-	for _, want := range []string{"<h1>clinic-a</h1>", "district-hospital", "outpost-lake", "AllergyIntolerance/a-1"} {
+	for _, want := range []string{"<h1>clinic-a</h1>", "district-hospital", "outpost-lake", "AllergyIntolerance/0b7c4e9a-41d2-4c55-9a3e-6f0d2a7b8c91"} {
 		if !strings.Contains(dom, want) {
 			t.Errorf("the document in the browser does not contain %q", want)
 		}

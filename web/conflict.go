@@ -45,10 +45,11 @@ func (w *Web) conflict(out http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p := conflictPage{
-		page: w.page("Conflict about "+c.Key.String(), "/conflicts"), C: c,
-		LocalName: "This node's copy", IncomingName: "The copy from " + or(c.Peer, "the other node"),
+	base, err := w.peered(r.Context(), w.page("Conflict about "+c.Key.String(), "/conflicts"))
+	if err != nil {
+		return err
 	}
+	p := conflictPage{page: base, C: c, LocalName: "This node's copy", IncomingName: "The copy from " + base.peer(c.Peer, "the other node")}
 	p.Sentences = p.conflictWords(c)
 	p.Sides = []side{
 		p.sideOf(c, p.LocalName, "local", c.Local, c.LocalContent, names),

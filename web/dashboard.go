@@ -62,6 +62,9 @@ func (w *Web) dashboard(out http.ResponseWriter, r *http.Request) error {
 	}
 	d := dashboard{page: w.page("Overview", "/"), Status: s, Role: role(s), Banner: bannerOf(s), Tiles: tiles(s)}
 	d.Refresh = refresh
+	if d.page, err = w.peered(ctx, d.page); err != nil {
+		return err
+	}
 	d.Parent = d.parentOf(s)
 	for _, c := range s.Children {
 		d.Children = append(d.Children, d.childOf(c))

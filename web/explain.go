@@ -49,6 +49,9 @@ func (w *Web) explain(out http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	p := explainPage{page: w.page(e.Key.String(), "/explain"), Key: e.Key.String(), E: e}
+	if p.page, err = w.peered(r.Context(), p.page); err != nil {
+		return err
+	}
 	for _, h := range e.History {
 		action := "changed"
 		switch h.Action {

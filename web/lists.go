@@ -84,6 +84,9 @@ func (w *Web) audit(out http.ResponseWriter, r *http.Request) error {
 		page: w.page("Activity", "/audit"), Outcomes: outcomeOptions(q.Get("outcome")), Operations: operationOptions(q.Get("operation")),
 		Type: query.Type,
 	}
+	if p.page, err = w.peered(r.Context(), p.page); err != nil {
+		return err
+	}
 	at := func(before int64) string {
 		next := url.Values{}
 		for _, name := range []string{"outcome", "operation", "type", "run"} {
@@ -123,6 +126,9 @@ func (w *Web) conflicts(out http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	p := conflictsPage{page: w.page("Conflicts", "/conflicts")}
+	if p.page, err = w.peered(r.Context(), p.page); err != nil {
+		return err
+	}
 	p.Open, p.Decided = p.conflictRows(open), p.conflictRows(decided)
 	w.show(out, http.StatusOK, "conflicts", p)
 	return nil
@@ -160,6 +166,9 @@ func (w *Web) runs(out http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	p := runsPage{page: w.page("Sync rounds", "/runs")}
+	if p.page, err = w.peered(r.Context(), p.page); err != nil {
+		return err
+	}
 	p.Rows = p.runRows(runs)
 	w.show(out, http.StatusOK, "runs", p)
 	return nil

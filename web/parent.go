@@ -69,7 +69,7 @@ func (p page) parentWords(x control.Parent) string {
 func (p page) wayOf(text string, d control.Direction) way {
 	out := way{Text: text, Last: p.when(d.LastSuccess)}
 	if d.Last != nil {
-		out.Did = runWords(*d.Last)
+		out.Did = p.runWords(*d.Last)
 	}
 	verb := "to be sent"
 	if d.Direction == control.Pull {
@@ -85,6 +85,8 @@ func (p page) wayOf(text string, d control.Direction) way {
 		out.Waiting = count(d.Backlog, "change waits ", "changes wait ") + verb + "."
 	}
 	switch {
+	case d.Running && d.Direction == control.Pull && d.Backlog == 0 && d.LastError == "":
+		out.State, out.Class = "listening", classOK
 	case d.Running:
 		out.State, out.Class = "at work", classOK
 	case d.LastError != "":

@@ -19,7 +19,7 @@ type conflictRow struct {
 func (p page) conflictRows(conflicts []control.Conflict) []conflictRow {
 	out := make([]conflictRow, len(conflicts))
 	for i, c := range conflicts {
-		out[i] = conflictRow{UUID: c.UUID, Key: c.Key, Opened: p.when(c.Opened), Peer: or(c.Peer, "another node")}
+		out[i] = conflictRow{UUID: c.UUID, Key: c.Key, Opened: p.when(c.Opened), Peer: p.peer(c.Peer, "another node")}
 		out[i].State, out[i].Class = conflictState(c)
 	}
 	return out

@@ -5,6 +5,7 @@ package web
 
 import (
 	"bytes"
+	"context"
 	"embed"
 	"html/template"
 	"log/slog"
@@ -50,6 +51,7 @@ type page struct {
 	Refresh                 int
 	Nav                     []link
 	now                     int64
+	parentURL, parentName   string
 }
 
 type link struct{ Path, Text string }
@@ -68,6 +70,21 @@ func (w *Web) page(title, here string) page {
 			{"/explain", "Find a record"},
 		},
 	}
+}
+
+// peered is a page that names the parent by its name instead of its address.
+func (w *Web) peered(ctx context.Context, p page) (page, error) {
+	url, name, err := w.ctl.ParentName(ctx)
+	p.parentURL, p.parentName = url, name
+	return p, err
+}
+
+// peer says in words who the other side of an exchange was.
+func (p page) peer(who, otherwise string) string {
+	if who != "" && who == p.parentURL {
+		return or(p.parentName, "the parent")
+	}
+	return or(who, otherwise)
 }
 
 // when is a time for template "when".

@@ -46,8 +46,8 @@ func TestOverview(t *testing.T) {
 	body := w.page("/")
 	contains(t, "the overview", body,
 		"<h1>clinic-a</h1>", "syncs with its parent, district-hospital; 3 other nodes sync with it", "https://district.example",
-		"in touch", "Last pull 40 s ago, last push 2 min ago, ", "changes to send", "outpost-lake", "outpost-hill", "never came",
-		"1 conflict waits for a person", `href="/conflicts/`+uuid+`"`, "AllergyIntolerance/a-1", "waits for a person",
+		"in touch", "listening", "Last pull 40 s ago, last push 2 min ago, ", "changes to send", "outpost-lake", "outpost-hill", "never came",
+		"1 conflict waits for a person", `href="/conflicts/`+uuid+`"`, "AllergyIntolerance/0b7c4e9a-41d2-4c55-9a3e-6f0d2a7b8c91", "waits for a person",
 		"Observation</td><td class=\"num\">46", `href="/explain/Patient/d-9"`, "A call was turned away", "(2026-03-0", " UTC)",
 		"Tributary 0.1.0", "SHA256:", "http-equiv=\"refresh\"",
 	)
@@ -158,7 +158,7 @@ func TestNamesFromOutsideAreEscaped(t *testing.T) {
 func TestConflictPage(t *testing.T) {
 	w, uuid := busy(t, "clinic-a")
 	body := w.page("/conflicts/" + uuid)
-	contains(t, "the conflict", body, "AllergyIntolerance/a-1", "<td>code › text</td>", ">Penicillin</td>", ">Peanuts</td>", "Keep this copy", "The copy from district-hospital",
+	contains(t, "the conflict", body, "AllergyIntolerance/0b7c4e9a-41d2-4c55-9a3e-6f0d2a7b8c91", "<td>code › text</td>", ">Penicillin</td>", ">Peanuts</td>", "Keep this copy", "The copy from district-hospital",
 		"Written at clinic-a", "Written at district-hospital", `&#34;criticality&#34;: &#34;high&#34;`)
 	if strings.Contains(body, "<td>criticality</td>") {
 		t.Error("what is equal is listed as a difference")
@@ -243,4 +243,17 @@ func TestOverviewIsFast(t *testing.T) {
 		t.Errorf("the overview takes %s, want at most 50 ms", best)
 	}
 	t.Logf("the overview takes %s", best)
+}
+
+func TestPagesWhenTheDatabaseIsAway(t *testing.T) {
+	w := newWorld(t, "clinic-a", "")
+	w.must(w.eng.Store().Close())
+	for _, path := range []string{"/", "/audit", "/conflicts", "/parked", "/runs", "/explain/Patient/1"} {
+		out := w.get(path)
+		if out.Code < 500 {
+			t.Errorf("%s: status %d", path, out.Code)
+		}
+		contains(t, path, out.Body.String(), "clinic-a", "cannot be shown now", "Back to the overview")
+		wellFormed(t, path, out.Body.String())
+	}
 }

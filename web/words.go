@@ -109,9 +109,9 @@ func (p page) auditRows(records []audit.Record) []auditRow {
 		row := auditRow{When: p.when(r.Time), Key: r.Key, Details: reason(r.Details, r.Key)}
 		row.Result, row.Class = outcomeWords(r.Outcome)
 		if r.Key == (fhir.Key{}) {
-			row.Before, row.Details = eventWords(r)
+			row.Before, row.Details = p.eventWords(r)
 		} else {
-			row.Before, row.After = changeWords(r)
+			row.Before, row.After = p.changeWords(r)
 		}
 		out[i] = row
 	}
@@ -119,17 +119,17 @@ func (p page) auditRows(records []audit.Record) []auditRow {
 }
 
 // changeWords says what happened to a resource.
-func changeWords(r audit.Record) (before, after string) {
+func (p page) changeWords(r audit.Record) (before, after string) {
 	if r.Action == "DELETED" && r.Operation != audit.Local {
 		before = "The deletion of "
 	}
 	switch r.Operation {
 	case audit.Pull:
-		return before, " came from " + or(r.Peer, "the parent")
+		return before, " came from " + p.peer(r.Peer, "the parent")
 	case audit.Push:
-		return before, " was sent to " + or(r.Peer, "the parent")
+		return before, " was sent to " + p.peer(r.Peer, "the parent")
 	case audit.Receive:
-		return before, " came from " + or(r.Peer, "a child")
+		return before, " came from " + p.peer(r.Peer, "a child")
 	case audit.Local:
 		switch r.Action {
 		case "CREATED":
@@ -150,12 +150,12 @@ func changeWords(r audit.Record) (before, after string) {
 }
 
 // eventWords says what happened where no resource is named.
-func eventWords(r audit.Record) (before, details string) {
+func (p page) eventWords(r audit.Record) (before, details string) {
 	switch r.Operation {
 	case audit.Pull:
-		return "Fetching from " + or(r.Peer, "the parent"), sentence(r.Details)
+		return "Fetching from " + p.peer(r.Peer, "the parent"), sentence(r.Details)
 	case audit.Push:
-		return "Sending to " + or(r.Peer, "the parent"), sentence(r.Details)
+		return "Sending to " + p.peer(r.Peer, "the parent"), sentence(r.Details)
 	case audit.Refuse:
 		return "A call was turned away", sentence(r.Details)
 	case audit.Admin:
@@ -177,7 +177,7 @@ type runRow struct {
 func (p page) runRows(runs []audit.Run) []runRow {
 	out := make([]runRow, len(runs))
 	for i, r := range runs {
-		row := runRow{Started: p.when(r.Started), Sentence: runWords(r), Error: sentence(r.Error)}
+		row := runRow{Started: p.when(r.Started), Sentence: p.runWords(r), Error: sentence(r.Error)}
 		switch r.Outcome {
 		case "done":
 			row.Result, row.Class = "done", classOK
@@ -193,10 +193,10 @@ func (p page) runRows(runs []audit.Run) []runRow {
 	return out
 }
 
-func runWords(r audit.Run) string {
-	verb, done, bytes := "Fetched from "+or(r.Peer, "the parent"), "taken over", r.BytesIn
+func (p page) runWords(r audit.Run) string {
+	verb, done, bytes := "Fetched from "+p.peer(r.Peer, "the parent"), "taken over", r.BytesIn
 	if r.Direction == control.Push {
-		verb, done, bytes = "Sent to "+or(r.Peer, "the parent"), "taken there", r.BytesOut
+		verb, done, bytes = "Sent to "+p.peer(r.Peer, "the parent"), "taken there", r.BytesOut
 	}
 	s := verb + ": "
 	if r.Read == 0 {

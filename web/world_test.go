@@ -134,7 +134,7 @@ func (w *world) pull(follows bool, run *audit.Run, events ...feed.Event) {
 	w.t.Helper()
 	id := w.district.Store().Identity()
 	b := engine.Batch{
-		Link:   engine.Link{Peer: id.Name, Epoch: id.Epoch, Follows: func(string) bool { return follows }},
+		Link:   engine.Link{Peer: "https://district.example", Epoch: id.Epoch, Follows: func(string) bool { return follows }},
 		Events: events, Names: []feed.Name{{Replica: id.Replica, Node: id.Name}}, Run: run,
 	}
 	_, err := w.eng.Accept(context.Background(), b)
@@ -144,7 +144,7 @@ func (w *world) pull(follows bool, run *audit.Run, events ...feed.Event) {
 func (w *world) run(direction, outcome, problem string, during func(*audit.Run)) {
 	w.t.Helper()
 	ctx := context.Background()
-	r := audit.Run{ID: w.eng.Store().NewUUID(), Direction: direction, Peer: "district-hospital", Started: w.ctl.Now()}
+	r := audit.Run{ID: w.eng.Store().NewUUID(), Direction: direction, Peer: "https://district.example", Started: w.ctl.Now()}
 	w.must(w.eng.OpenRun(ctx, r))
 	if during != nil {
 		during(&r)
@@ -193,9 +193,9 @@ func busy(t *testing.T, name string) (*world, string) {
 	w.run(control.Pull, "done", "", func(r *audit.Run) {
 		w.pull(false, r, w.edit(w.district, patient("d-1", "Phiri")), w.edit(w.district, patient("d-2", "Tembo")), w.edit(w.district, patient("p-3", "Mwale")))
 	})
-	w.edit(w.eng, allergy("a-1", "Penicillin"))
+	w.edit(w.eng, allergy("0b7c4e9a-41d2-4c55-9a3e-6f0d2a7b8c91", "Penicillin"))
 	w.clock.Add(20 * time.Minute)
-	w.pull(false, nil, w.edit(w.district, allergy("a-1", "Peanuts")))
+	w.pull(false, nil, w.edit(w.district, allergy("0b7c4e9a-41d2-4c55-9a3e-6f0d2a7b8c91", "Peanuts")))
 	bad := w.edit(w.district, patient("d-9", "Zulu"))
 	bad.Content = []byte(strings.Replace(string(bad.Content), "Zulu", "Sulu", 1))
 	w.pull(false, nil, bad)
