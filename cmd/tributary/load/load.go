@@ -28,7 +28,7 @@ type Options struct {
 	Rand   io.Reader // makes the ids of resources that have none; nil for crypto/rand
 	// Clock is that of the node's machine, where a load is run (nil for this one): what the node says it wrote before the load began was there already.
 	Clock func() time.Time
-	// Progress is called after each piece of work; nil for none.
+	// Progress is called after each piece of work, never by two goroutines at once; nil for none.
 	Progress func(Progress)
 }
 
@@ -148,10 +148,22 @@ type loader struct {
 	batch    batch
 	began    time.Time
 	sending  *sending
-	mu       sync.Mutex // guards report and types while bundles are under way
+	mu       sync.Mutex // guards report, types and progress while bundles are under way
 }
 
+// tell says that so much was read. What is to be written counts when it is: with the bundle in which it travels.
 func (l *loader) tell(bytes int64, resources int) {
+	if l.progress.Writing {
+		l.batch.bytesRead += bytes
+		l.batch.itemsRead += resources
+		return
+	}
+	l.move(bytes, resources)
+}
+
+func (l *loader) move(bytes int64, resources int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.progress.Bytes += bytes
 	l.progress.Resources += resources
 	if l.opts.Progress != nil {

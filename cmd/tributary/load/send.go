@@ -43,6 +43,9 @@ type batch struct {
 	keys    map[fhir.Key]bool
 	twice   bool // a key stands in it twice
 	bytes   int
+
+	bytesRead int64 // of files, since the bundle before
+	itemsRead int
 }
 
 func (b *batch) add(p pending) {
@@ -68,6 +71,7 @@ func (l *loader) flush(ctx context.Context) error {
 	l.batch = batch{}
 	switch {
 	case len(b.bad) > 0:
+		defer l.move(b.bytesRead, b.itemsRead)
 		for _, r := range b.bad {
 			l.refuse(r, r.What)
 		}
@@ -76,8 +80,10 @@ func (l *loader) flush(ctx context.Context) error {
 		}
 		return nil
 	case len(b.entries) == 0:
+		l.move(b.bytesRead, b.itemsRead)
 		return nil
 	case l.opts.DryRun:
+		defer l.move(b.bytesRead, b.itemsRead)
 		for _, p := range b.entries {
 			l.count(p.Key.Type, loaded)
 		}
@@ -89,6 +95,7 @@ func (l *loader) flush(ctx context.Context) error {
 		}
 	}
 	return l.sending.start(ctx, b.keys, func(ctx context.Context) error {
+		defer l.move(b.bytesRead, b.itemsRead)
 		switch {
 		case b.twice:
 			return l.parts(ctx, b.entries)
