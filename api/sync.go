@@ -84,7 +84,11 @@ func (s *Server) met(r *http.Request) error {
 		return syncerr.New(syncerr.Denied, "sync", "child %q came with another key than the one that was exchanged at first", p.Name).
 			WithHint("If the node was set up anew, remove the child and add it again: `tributary child remove %s`, `tributary child add %s`", p.Name, p.Name)
 	}
-	if p.Replica == replica && p.PublicKey == key && now-p.LastSeen < 60_000 {
+	if after, err := feed.ParseCursor(r.URL.Query().Get("after")); err == nil && after.Epoch == s.engine.Store().Identity().Epoch {
+		p.Seq, p.Epoch = after.Seq, after.Epoch // it asks for what is behind: so far it has read
+	}
+	moved := p.Seq != c.Participant.Seq && now-p.LastSeen >= 5_000
+	if p.Replica == replica && p.PublicKey == key && !moved && now-p.LastSeen < 60_000 {
 		return nil
 	}
 	p.Replica, p.PublicKey, p.LastSeen = replica, key, now
@@ -98,7 +102,7 @@ func (s *Server) met(r *http.Request) error {
 				return err
 			}
 		}
-		return tx.SaveParticipant(p)
+		return tx.TouchChild(p)
 	})
 }
 
@@ -429,7 +433,7 @@ func compressed(w http.ResponseWriter, r *http.Request) (out writer, done func()
 		return writer{Writer: w, flush: push}, func() error { return nil }, nil
 	}
 	w.Header().Set("Content-Encoding", "zstd")
-	z, err := zstd.NewWriter(w, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(2<<20), zstd.WithLowerEncoderMem(true))
+	z, err := zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedBetterCompression), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(2<<20), zstd.WithLowerEncoderMem(true))
 	if err != nil {
 		return writer{}, nil, syncerr.Wrap(syncerr.Internal, "compress", err)
 	}

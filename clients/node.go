@@ -209,7 +209,7 @@ func (n *Node) Send(ctx context.Context, events []feed.Event, names []feed.Name)
 
 func encodeChanges(events []feed.Event, names []feed.Name) ([]byte, error) {
 	var body bytes.Buffer
-	z, err := zstd.NewWriter(&body, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20), zstd.WithLowerEncoderMem(true))
+	z, err := zstd.NewWriter(&body, zstd.WithEncoderLevel(zstd.SpeedBetterCompression), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20), zstd.WithLowerEncoderMem(true))
 	if err != nil {
 		return nil, syncerr.Wrap(syncerr.Internal, "push", err)
 	}

@@ -201,6 +201,9 @@ func (n *Node) LinkState() []control.LinkState {
 		if s.Err != nil {
 			out[i].LastError = s.Err.Error()
 		}
+		if !s.Success.IsZero() {
+			out[i].LastGood = s.Success.UnixMilli()
+		}
 		if !s.Next.IsZero() {
 			out[i].NextAttempt = s.Next.UnixMilli()
 			out[i].Backoff = max(0, s.Next.Sub(n.deps.Clock()).Milliseconds())

@@ -125,6 +125,9 @@ func New(ctx context.Context, cfg config.Config, deps Deps) (*Node, error) {
 	if err != nil { // the database is there and the keys are not: that is the clearer complaint
 		return nil, errors.Join(err, st.Close())
 	}
+	if err := st.Write(ctx, func(tx *store.Tx) error { return tx.CloseOrphans() }); err != nil {
+		deps.Log.Warn("passes of an earlier process stay open", "error", err) // a full disk must not keep readers out
+	}
 	n := &Node{cfg: cfg, deps: deps, keys: k, store: st}
 	n.engine = engine.New(st, engine.Config{
 		Policies: cfg.Policies(), Limit: int(cfg.Limits.Resource), Quiet: !cfg.Audit.Success, URL: cfg.BaseURL(), Log: deps.Log,
@@ -220,6 +223,7 @@ func (n *Node) Run(ctx context.Context, l net.Listener) error {
 	}
 	upkeep := loop.New(loop.Config{Name: "upkeep", Pass: n.upkeep, Every: time.Hour, Log: n.deps.Log, Now: n.deps.Clock})
 	g.Go(func() error { return upkeep.Run(ctx) })
+	g.Go(func() error { return n.control.Run(ctx) })
 	return g.Wait()
 }
 

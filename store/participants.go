@@ -88,6 +88,21 @@ func (tx *Tx) SaveParticipant(p Participant) error {
 	return tx.gorm().Save(&r).Error
 }
 
+// TouchChild stores what was learnt of a child that was here. A child that was removed meanwhile stays removed: the error is Denied.
+func (tx *Tx) TouchChild(p Participant) error {
+	res := tx.gorm().Model(&participantRow{}).Where("id = ? AND kind = ?", p.ID, KindChild).Updates(map[string]any{
+		"replica": string(p.Replica), "epoch": p.Epoch, "public_key": p.PublicKey, "last_seen": timeText(p.LastSeen), "seq": p.Seq,
+	})
+	if res.Error == nil && res.RowsAffected == 0 {
+		var n int64
+		if err := tx.gorm().Model(&participantRow{}).Where("id = ?", p.ID).Count(&n).Error; err != nil || n > 0 {
+			return err // MySQL counts a row that was equal already as not affected
+		}
+		return syncerr.New(syncerr.Denied, "sync", "child %q was removed", p.Name)
+	}
+	return res.Error
+}
+
 // gorm returns the transaction as GORM sees it, after the seam of the simulator had its say.
 func (tx *Tx) gorm() *gorm.DB {
 	g := tx.t.g.WithContext(tx.t.ctx)

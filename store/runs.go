@@ -19,6 +19,11 @@ func (tx *Tx) OpenRun(r audit.Run) error {
 		"bytes_in, bytes_out, error) VALUES (?, ?, ?, ?, NULL, 'running', 0, 0, 0, 0, 0, 0, 0, '')", r.ID, r.Direction, clip(r.Peer, 100), timeText(r.Started))
 }
 
+// CloseOrphans marks the passes that a process left open which runs no more: that is how a crash shows.
+func (tx *Tx) CloseOrphans() error {
+	return tx.exec("UPDATE sync_run SET outcome = 'interrupted', finished = ? WHERE outcome = 'running'", timeText(tx.Now()))
+}
+
 // SaveRun writes the counts of a pass; a Finished time closes it.
 func (tx *Tx) SaveRun(r audit.Run) error {
 	var finished any
