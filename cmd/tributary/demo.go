@@ -37,7 +37,7 @@ func (a *app) demoCommand() *cobra.Command {
 	f.StringVar(&o.data, "data", "", "folder of FHIR files to load instead of generated patients")
 	f.StringVar(&o.keep, "keep", "", "folder that keeps the four nodes' data (default: a temporary one that is removed)")
 	f.BoolVar(&o.once, "once", false, "end after the tour; exit code 0 only if every node holds the same copies")
-	f.IntVar(&o.size, "size", 40, "generated patients a clinic")
+	f.IntVar(&o.size, "size", 25, "generated patients a clinic")
 	return c
 }
 

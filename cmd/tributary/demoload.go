@@ -82,11 +82,14 @@ func (t *tree) showLoad(ctx context.Context, o demoOptions) error {
 	if err != nil {
 		return err
 	}
-	b.stop()
 	counts, err := t.counts(ctx)
 	if err != nil {
 		return err
 	}
+	for i, c := range counts {
+		b.set(i, c.Total, counts[0].Total)
+	}
+	b.stop()
 	t.app.say("   %s at every node after %.1f s.", counted(counts[0].Total, "resource", "resources"), t.app.clock().Sub(t.began).Seconds())
 	for _, r := range reports {
 		if r.Refused > 0 {

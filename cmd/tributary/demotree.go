@@ -183,7 +183,7 @@ func (t *tree) stop() error {
 func (t *tree) until(ctx context.Context, limit time.Duration, what string, done func() (bool, error)) error {
 	end := time.NewTimer(limit)
 	defer end.Stop()
-	tick := time.NewTicker(100 * time.Millisecond)
+	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		if ok, err := done(); ok || err != nil {
