@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -59,6 +60,9 @@ func (a *app) connect(ctx context.Context, cfg config.Config) (link, error) {
 			return link{}, err
 		}
 		rt := &http.Transport{MaxIdleConnsPerHost: 4}
+		if err := isNode(ctx, l.base, rt); err != nil {
+			return link{}, err
+		}
 		l.http = bearer{token: token, next: rt}
 		l.close = func() error {
 			rt.CloseIdleConnections()
@@ -98,6 +102,29 @@ func answers(ctx context.Context, address string) bool {
 	}
 	_ = c.Close() // it was opened only to see that it opens
 	return true
+}
+
+// isNode asks before the credential is shown to whoever answers there.
+func isNode(ctx context.Context, base string, rt http.RoundTripper) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/healthz", nil)
+	if err != nil {
+		return syncerr.Wrap(syncerr.Usage, "reach the node", err)
+	}
+	res, err := rt.RoundTrip(req)
+	if err == nil {
+		defer res.Body.Close()
+		var body []byte
+		if body, err = io.ReadAll(io.LimitReader(res.Body, 64)); err == nil && res.StatusCode == http.StatusOK && string(body) == "ok\n" {
+			return nil
+		}
+	}
+	if ctx.Err() != nil {
+		return syncerr.New(syncerr.Transient, "reach the node", "%s does not answer within 10 s", base).WithHint("Look at the log of the node, or start it again")
+	}
+	return syncerr.New(syncerr.Unsupported, "reach the node", "something else than a Tributary node answers at %s", base).
+		WithHint("Stop that program, or choose another port in node.listen")
 }
 
 // adminToken reads the operator's credential of the node on this machine.

@@ -107,7 +107,12 @@ func TestParentThatIsNone(t *testing.T) {
 	}
 	t.Run("the port of another program", func(t *testing.T) {
 		m := newMachine(t, "a", "")
-		other := httptest.NewUnstartedServer(http.NotFoundHandler())
+		other := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Authorization") != "" {
+				t.Error("the operator's credential went to another program")
+			}
+			http.NotFound(w, r)
+		}))
 		l, err := net.Listen("tcp", m.listen)
 		if err != nil {
 			t.Fatal(err)
@@ -116,6 +121,6 @@ func TestParentThatIsNone(t *testing.T) {
 		other.Listener = l
 		other.Start()
 		defer other.Close()
-		m.refused(t, 1, []string{"address of a Tributary node"}, "status")
+		m.refused(t, 1, []string{"something else than a Tributary node", "node.listen"}, "status")
 	})
 }
