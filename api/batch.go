@@ -3,7 +3,9 @@ package api
 import (
 	"context"
 	"net/http"
+	"slices"
 
+	"github.com/tributary-sync/tributary/engine"
 	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/syncerr"
 )
@@ -46,26 +48,106 @@ type exchange struct {
 	strict bool   // Prefer: handling=strict
 }
 
-// batch executes each entry alone; what goes wrong with one is told in its place.
+// batch gives each entry its own fate; what goes wrong with one is told in its place. Writes that stand together and name
+// different resources share a transaction, because a bulk load would otherwise wait for the disk at every entry.
 func (x exchange) batch(ctx context.Context, entries []bundleEntry) ([]bundleEntry, error) {
 	out := make([]bundleEntry, len(entries))
+	together := writes{exchange: x, out: out}
 	for i, b := range entries {
 		e, err := readEntry(i, b, x.s.resourceLimit())
-		var p reply
-		if err == nil {
-			p, err = x.one(ctx, e)
-			err = e.at(err)
-		}
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
 		if err != nil {
 			out[i] = x.failed(err)
 			continue
 		}
-		out[i] = x.answered(p)
+		wr, ok, err := x.plain(e)
+		switch {
+		case err != nil:
+			out[i] = x.entryOf(e, reply{}, err)
+			continue
+		case ok:
+			if err := together.add(ctx, e, i, wr); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if err := together.flush(ctx); err != nil {
+			return nil, err
+		}
+		p, err := x.one(ctx, e)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		out[i] = x.entryOf(e, p, err)
 	}
-	return out, nil
+	return out, together.flush(ctx)
+}
+
+func (x exchange) entryOf(e entry, p reply, err error) bundleEntry {
+	if err != nil {
+		return x.failed(e.at(err))
+	}
+	return x.answered(p)
+}
+
+// plain returns the write that an entry asks for; false where it asks for something else, or for a look-up before it.
+func (x exchange) plain(e entry) (engine.Write, bool, error) {
+	switch {
+	case e.method == http.MethodPut:
+		wr, err := updateOf(e.key, e.resource, e.request.IfMatch, e.request.IfNoneMatch)
+		return wr, true, err
+	case e.method == http.MethodDelete:
+		wr, err := deleteOf(e.key, e.request.IfMatch)
+		return wr, true, err
+	case e.method == http.MethodPost && e.request.IfNoneExist == "":
+		return engine.Write{Op: engine.Create, Body: e.resource}, true, sameType(e.key.Type, e.resource)
+	}
+	return engine.Write{}, false, nil
+}
+
+// writes collects writes of different resources until they are carried out.
+type writes struct {
+	exchange
+	out     []bundleEntry
+	pending []engine.Write
+	entries []entry
+	at      []int
+}
+
+// maxTogether bounds a transaction of writes that do not belong together, so that other writers wait for a moment only.
+const maxTogether = 100
+
+func (w *writes) add(ctx context.Context, e entry, i int, wr engine.Write) error {
+	same := func(o engine.Write) bool { return wr.Key.ID != "" && o.Key == wr.Key }
+	if len(w.pending) == maxTogether || slices.ContainsFunc(w.pending, same) {
+		if err := w.flush(ctx); err != nil {
+			return err
+		}
+	}
+	w.pending, w.entries, w.at = append(w.pending, wr), append(w.entries, e), append(w.at, i)
+	return nil
+}
+
+func (w *writes) flush(ctx context.Context) error {
+	if len(w.pending) == 0 {
+		return nil
+	}
+	out, errs, err := w.s.engine.AuthorEach(ctx, callerOf(ctx).Name, w.pending)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	for i, at := range w.at {
+		var p reply
+		one := err // the transaction failed: so did each of them
+		if one == nil {
+			one = errs[i]
+		}
+		if one == nil {
+			p, one = w.s.written(ctx, w.pending[i].Op, out[i])
+		}
+		w.out[at] = w.entryOf(w.entries[i], p, one)
+	}
+	w.pending, w.entries, w.at = w.pending[:0], w.entries[:0], w.at[:0]
+	return nil
 }
 
 // one executes an entry on its own.

@@ -137,25 +137,37 @@ func (s *Server) create(ctx context.Context, t string, res fhir.Resource, ifNone
 	return s.author(ctx, engine.Write{Op: engine.Create, Body: res})
 }
 
-func (s *Server) update(ctx context.Context, k fhir.Key, res fhir.Resource, ifMatch, ifNone string) (reply, error) {
-	if err := sameKey(k, res); err != nil {
-		return reply{}, err
-	}
+// updateOf is the write that an update asks for.
+func updateOf(k fhir.Key, res fhir.Resource, ifMatch, ifNone string) (engine.Write, error) {
 	wr := engine.Write{Op: engine.Update, Key: k, Body: res}
+	if err := sameKey(k, res); err != nil {
+		return wr, err
+	}
 	var err error
 	if wr.IfMatch, err = readTag(ifMatch); err != nil {
-		return reply{}, err
+		return wr, err
 	}
-	if wr.IfNone, err = readNone(ifNone); err != nil {
+	wr.IfNone, err = readNone(ifNone)
+	return wr, err
+}
+
+// deleteOf is the write that a delete asks for.
+func deleteOf(k fhir.Key, ifMatch string) (engine.Write, error) {
+	tag, err := readTag(ifMatch)
+	return engine.Write{Op: engine.Delete, Key: k, IfMatch: tag}, err
+}
+
+func (s *Server) update(ctx context.Context, k fhir.Key, res fhir.Resource, ifMatch, ifNone string) (reply, error) {
+	wr, err := updateOf(k, res, ifMatch, ifNone)
+	if err != nil {
 		return reply{}, err
 	}
 	return s.author(ctx, wr)
 }
 
 func (s *Server) delete(ctx context.Context, k fhir.Key, ifMatch string) (reply, error) {
-	wr := engine.Write{Op: engine.Delete, Key: k}
-	var err error
-	if wr.IfMatch, err = readTag(ifMatch); err != nil {
+	wr, err := deleteOf(k, ifMatch)
+	if err != nil {
 		return reply{}, err
 	}
 	return s.author(ctx, wr)
