@@ -109,6 +109,9 @@ func (s *Server) authenticate(r *http.Request) (Caller, error) {
 	if h := r.Header.Get("Authorization"); h != "" {
 		scheme, secret, _ := strings.Cut(h, " ")
 		secret = strings.TrimSpace(secret)
+		if _, password, ok := r.BasicAuth(); ok {
+			scheme, secret = "Bearer", password // a browser cannot send a token, but it asks a person for a password
+		}
 		if !strings.EqualFold(scheme, "Bearer") || secret == "" {
 			return Caller{}, syncerr.New(syncerr.Denied, "call", "the Authorization header is not Bearer and a secret")
 		}

@@ -8,9 +8,11 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tributary-sync/tributary/api"
 	"github.com/tributary-sync/tributary/audit"
@@ -216,7 +218,7 @@ func TestLogsCarryNothingOfAPatient(t *testing.T) {
 func TestPanicIsAnswered(t *testing.T) {
 	var log bytes.Buffer
 	w := newWorld(t)
-	s := api.New(api.Deps{Engine: w.eng, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	s := api.New(api.Deps{Engine: w.eng, Clock: time.Now, Log: slog.New(slog.NewTextHandler(&log, nil))})
 	w.mux.Handle("GET /broken", s.Protect(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("broken inside") }), api.ForOperators))
 	w.mux.Handle("GET /fine", s.Protect(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { _, _ = rw.Write([]byte("page")) }), api.ForOperators))
 	if a := w.do("GET", "/broken", "").want(500); bytes.Contains(a.body, []byte("inside")) {
@@ -239,4 +241,30 @@ func TestPanicIsAnswered(t *testing.T) {
 		}()
 		w.do("GET", "/cut", "")
 	}()
+}
+
+// A browser on another machine asks for a password: the operator's token opens the pages, anything else does not.
+func TestBrowserPassword(t *testing.T) {
+	w := newWorld(t)
+	s := api.New(api.Deps{Engine: w.eng, Clock: time.Now, AdminToken: adminToken})
+	page := s.Protect(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }), api.ForOperators)
+	for _, c := range []struct {
+		name, password string
+		want           int
+	}{{"the token", adminToken, http.StatusNoContent}, {"another", "guess", http.StatusUnauthorized}, {"none", "", http.StatusUnauthorized}} {
+		t.Run(c.name, func(t *testing.T) {
+			r := httptest.NewRequest(http.MethodGet, "http://clinic.example/", nil)
+			if c.password != "" {
+				r.SetBasicAuth("anybody", c.password)
+			}
+			rec := httptest.NewRecorder()
+			page.ServeHTTP(rec, r)
+			if rec.Code != c.want {
+				t.Errorf("got %d, want %d", rec.Code, c.want)
+			}
+			if h := rec.Header().Get("WWW-Authenticate"); rec.Code == http.StatusUnauthorized && !strings.HasPrefix(h, "Basic ") {
+				t.Errorf("WWW-Authenticate: %q does not make a browser ask", h)
+			}
+		})
+	}
 }

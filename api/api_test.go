@@ -56,7 +56,10 @@ func ticking() func() time.Time {
 
 func (w *world) serve(eng *engine.Engine, change ...func(*api.Deps)) {
 	w.eng, w.mux = eng, http.NewServeMux()
-	d := api.Deps{Engine: eng, Control: control.New(eng, config.Config{}, nil, control.Deps{}), AdminToken: adminToken, Version: "test", URL: "http://node.example"}
+	d := api.Deps{
+		Engine: eng, Clock: time.Now, Control: control.New(eng, config.Config{}, nil, control.Deps{}), AdminToken: adminToken,
+		Version: "test", URL: "http://node.example",
+	}
 	for _, c := range change {
 		c(&d)
 	}

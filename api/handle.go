@@ -45,6 +45,9 @@ func (s *Server) Protect(next http.Handler, need Access) http.Handler {
 		next.ServeHTTP(w, r)
 		return nil
 	}, need, func(w http.ResponseWriter, r *http.Request, status int, err error) {
+		if status == http.StatusUnauthorized {
+			w.Header().Set("WWW-Authenticate", `Basic realm="Tributary: any name, and the operator's token as password", charset="UTF-8"`)
+		}
 		text := err.Error()
 		if syncerr.KindOf(err) == syncerr.Internal {
 			text = "the server met an error of its own; its log has the cause"

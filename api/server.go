@@ -16,7 +16,7 @@ import (
 	"github.com/tributary-sync/tributary/engine"
 )
 
-// Deps are what a Server needs. Engine is required; nil elsewhere means none, and for Clock the machine's clock.
+// Deps are what a Server needs. Engine and Clock are required; nil elsewhere means none.
 type Deps struct {
 	Engine     *engine.Engine
 	Control    *control.Control // what operators see and do
@@ -48,9 +48,6 @@ type Server struct {
 
 // New returns a Server that is ready to be registered.
 func New(d Deps) *Server {
-	if d.Clock == nil {
-		d.Clock = time.Now
-	}
 	if d.Log == nil {
 		d.Log = slog.New(slog.DiscardHandler)
 	}
