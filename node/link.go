@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"maps"
 	"sync"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/tributary-sync/tributary/config"
 	"github.com/tributary-sync/tributary/control"
 	"github.com/tributary-sync/tributary/feed"
+	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/internal/loop"
 	"github.com/tributary-sync/tributary/pull"
 	"github.com/tributary-sync/tributary/push"
@@ -37,15 +39,17 @@ func newLink(n *Node) (*link, error) {
 		return secret, err
 	}
 	l.client = clients.NewNode(n.cfg.Parent.URL, token, self, n.deps.Transport)
+	movers := map[string]resourcemanager.Client{string(config.ClientNode): l.client}
+	maps.Copy(movers, n.deps.Clients)
 	managers := map[config.Direction]*resourcemanager.Manager{}
 	for _, d := range []config.Direction{config.FromParent, config.ToParent} {
-		m := resourcemanager.New(func(t string) string { return string(n.cfg.Client(d, t)) }, map[string]resourcemanager.Client{"node": l.client})
+		m := resourcemanager.New(func(t string) string { return string(n.cfg.Client(d, t)) }, movers)
 		types := n.cfg.PullTypes()
 		if d == config.ToParent {
 			types = n.cfg.PushTypes()
 		}
 		if types == nil {
-			types = []string{"Patient"} // one rule serves all types
+			types = fhir.Types()
 		}
 		if err := m.Check(types); err != nil {
 			return nil, err

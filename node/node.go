@@ -19,6 +19,7 @@ import (
 	"github.com/tributary-sync/tributary/control"
 	"github.com/tributary-sync/tributary/engine"
 	"github.com/tributary-sync/tributary/internal/loop"
+	"github.com/tributary-sync/tributary/resourcemanager"
 	"github.com/tributary-sync/tributary/store"
 	"github.com/tributary-sync/tributary/syncerr"
 	"github.com/tributary-sync/tributary/web"
@@ -30,6 +31,7 @@ type Deps struct {
 	Rand      io.Reader
 	Transport http.RoundTripper // to the parent
 	Log       *slog.Logger
+	Clients   map[string]resourcemanager.Client // further clients to the parent, by the name that the configuration gives to types
 	Version   string
 	Hook      func(point string) error // store.Options.Hook
 	Volatile  bool                     // store.Options.Volatile
