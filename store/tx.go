@@ -22,16 +22,15 @@ type transaction struct {
 	g     *gorm.DB
 	pool  gorm.ConnPool
 
-	seq, committed uint64
-	counters       map[string]uint64
-	ticks          map[string]uint64
-	dirtyCounters  map[string]bool
-	dirtyTicks     map[string]bool
-	current        map[fhir.Key]*Current
-	wrote          bool
-	anyHeld        bool // false where the tables were empty when the transaction began: most need no look at them
-	anyParked      bool
-	anyOpen        bool // conflicts that wait for a person
+	counters      map[string]uint64
+	ticks         map[string]uint64
+	dirtyCounters map[string]bool
+	dirtyTicks    map[string]bool
+	current       map[fhir.Key]*Current
+	wrote         bool
+	anyHeld       bool // false where the tables were empty when the transaction began: most need no look at them
+	anyParked     bool
+	anyOpen       bool // conflicts that wait for a person
 }
 
 // Tx is one writer's part of a write transaction. It is used by one goroutine.

@@ -133,16 +133,6 @@ func fill(b *testing.B, n *node.Node, count int) {
 	flush()
 }
 
-// total returns how many changes a node's log has.
-func total(b *testing.B, n *node.Node) int {
-	b.Helper()
-	h, err := n.Engine().Store().Head(context.Background())
-	if err != nil {
-		b.Fatal(err)
-	}
-	return int(h.Seq)
-}
-
 func edit(b *testing.B, n *node.Node, id string, value int) engine.Written {
 	b.Helper()
 	r, err := fhir.Parse(fmt.Appendf(nil, `{"resourceType":"Basic","id":%q,"code":{"text":"edit %d"}}`, id, value), 0)
