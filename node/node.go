@@ -134,6 +134,9 @@ func New(ctx context.Context, cfg config.Config, deps Deps) (*Node, error) {
 	n.engine = engine.New(st, engine.Config{
 		Policies: cfg.Policies(), Limit: int(cfg.Limits.Resource), Quiet: !cfg.Audit.Success, URL: cfg.BaseURL(), Log: deps.Log,
 	})
+	if err := n.incarnate(ctx); err != nil {
+		return nil, errors.Join(err, st.Close())
+	}
 	if cfg.Parent.URL != "" {
 		if n.link, err = newLink(n); err != nil {
 			return nil, errors.Join(err, st.Close())
@@ -223,12 +226,16 @@ func (n *Node) Run(ctx context.Context, l net.Listener) error {
 			g.Go(func() error { return d.loop.Run(ctx) })
 		}
 	}
-	upkeep := loop.New(loop.Config{Name: "upkeep", Pass: n.upkeep, Every: time.Hour, Log: n.deps.Log, Now: n.deps.Clock})
+	upkeep := loop.New(loop.Config{Name: "upkeep", Pass: n.Upkeep, Every: time.Hour, Log: n.deps.Log, Now: n.deps.Clock})
 	g.Go(func() error { return upkeep.Run(ctx) })
 	g.Go(func() error { return n.control.Run(ctx) })
 	return g.Wait()
 }
 
-func (n *Node) upkeep(ctx context.Context) error {
+// Upkeep does what is due now and then: Run calls it every hour.
+func (n *Node) Upkeep(ctx context.Context) error {
+	if err := n.rotate(ctx); err != nil {
+		return err
+	}
 	return n.engine.Upkeep(ctx, n.cfg.Audit.Retention.Std())
 }

@@ -64,7 +64,11 @@ func (p *Pusher) Pass(ctx context.Context) (audit.Run, error) {
 	}
 	s := &pass{Pusher: p, run: audit.Run{Direction: "push", Peer: p.cfg.ParentURL, Outcome: "running"}}
 	s.in, s.out = p.parent.Traffic()
-	return s.close(ctx, s.all(ctx))
+	err = s.all(ctx)
+	if syncerr.KindOf(err) == syncerr.EpochChanged {
+		err = s.all(ctx) // the parent has another log than it had: who it is was forgotten, and is asked again
+	}
+	return s.close(ctx, err)
 }
 
 // idle reports whether nothing has happened since the last pass: then there is no reason to wake the link.

@@ -35,6 +35,7 @@ func (n *Net) Check(ctx context.Context) error {
 		wrong = append(wrong, agree(n.nodes[0].name, views[0], n.nodes[i+1].name, views[i+1])...)
 	}
 	wrong = append(wrong, n.checkAccepted(views)...)
+	wrong = append(wrong, n.checkMinted(views)...)
 	return errors.Join(wrong...)
 }
 
@@ -114,7 +115,7 @@ func (n *Net) checkLog(x *Node, v view) []error {
 	}
 	authored := 0
 	for _, row := range v.rows {
-		if s := row.Stamp; s.Version.Replica == own && s.Origin == s.Version {
+		if row.Source == "" && row.Stamp.Origin == row.Stamp.Version {
 			authored++
 		}
 	}
@@ -188,6 +189,7 @@ func agree(an string, a view, bn string, b view) []error {
 func (n *Net) checkAccepted(views []view) []error {
 	var wrong []error
 	for k, all := range n.accepted {
+		all = n.survived(k, all, views)
 		for i, v := range views {
 			c, ok := v.copies[k]
 			for _, a := range all {
@@ -205,6 +207,45 @@ func (n *Net) checkAccepted(views []view) []error {
 			if !n.explained(k, a, c, made, views) {
 				wrong = append(wrong, fmt.Errorf("%s %s, written at %s, neither stands, nor was overwritten by who had seen it, nor is kept in a conflict (promise 1)", k, a.stamp.Version, a.at))
 			}
+		}
+	}
+	return wrong
+}
+
+// survived leaves out what a restored node had accepted and told nobody: no log has it any more, and no program can bring it back.
+func (n *Net) survived(k fhir.Key, all []accepted, views []view) []accepted {
+	logged := map[version.Version]bool{}
+	for _, v := range views {
+		for _, row := range v.rows {
+			if row.Key == k {
+				logged[row.Stamp.Version] = true
+			}
+		}
+	}
+	var out []accepted
+	for _, a := range all {
+		if logged[a.stamp.Version] || n.find(a.at).lost == 0 {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// checkMinted: invariant 7, no version stands for two contents, whoever logged it.
+func (n *Net) checkMinted(views []view) []error {
+	type name struct {
+		key fhir.Key
+		ver version.Version
+	}
+	first := map[name]store.Row{}
+	var wrong []error
+	for i, v := range views {
+		for _, row := range v.rows {
+			at := name{row.Key, row.Stamp.Version}
+			if o, ok := first[at]; ok && !o.Stamp.SameContent(row.Stamp) {
+				wrong = append(wrong, fmt.Errorf("%s: %s %s stands for two contents (invariant 7)", n.nodes[i].name, row.Key, row.Stamp.Version))
+			}
+			first[at] = row
 		}
 	}
 	return wrong
@@ -237,6 +278,11 @@ func (n *Net) explained(k fhir.Key, a accepted, c store.Copy, all []accepted, vi
 			if later.stamp.Version != same.stamp.Version && later.stamp.Vector.Contains(same.stamp.Version) {
 				return true // somebody who had seen it wrote on; that write is looked at in its turn
 			}
+		}
+	}
+	for _, x := range n.nodes {
+		if x.lost > 0 {
+			return true // the row that kept it may have been in what a restore threw away
 		}
 	}
 	for _, v := range views {

@@ -26,15 +26,16 @@ import (
 
 // Options say what a run does.
 type Options struct {
-	Seed   uint64
-	Dir    string // for the databases; emptied by the caller
-	Nodes  int
-	Steps  int
-	Keys   int  // resources that the edits are about: few keys make many conflicts
-	Faults bool // links and processes break
-	Policy reconcile.Policy
-	Types  []string // resource types of the edits
-	Log    io.Writer
+	Seed     uint64
+	Dir      string // for the databases; emptied by the caller
+	Nodes    int
+	Steps    int
+	Keys     int  // resources that the edits are about: few keys make many conflicts
+	Faults   bool // links and processes break
+	Restores bool // databases are put back from older copies
+	Policy   reconcile.Policy
+	Types    []string // resource types of the edits
+	Log      io.Writer
 }
 
 // Net is a tree of nodes under one virtual clock.
@@ -63,6 +64,8 @@ type Node struct {
 	busy    int  // handlers and passes of it on the stack
 	crashed bool // must be started again before it does anything
 	fuse    int  // statements until it crashes; 0 never
+	backup  string
+	lost    int // restores: what it had accepted since and told nobody is gone
 }
 
 // New builds a tree of nodes and starts them.
@@ -284,6 +287,9 @@ func (n *Net) value() int {
 func (n *Net) step(ctx context.Context) error {
 	n.now = n.now.Add(time.Duration(1+n.rand.IntN(90_000)) * time.Millisecond)
 	x := n.nodes[n.rand.IntN(len(n.nodes))]
+	if n.opts.Restores && n.rand.IntN(12) == 0 {
+		return x.backUpOrRestore(ctx)
+	}
 	switch r := n.rand.IntN(10); {
 	case r < 4:
 		return x.edit(ctx)

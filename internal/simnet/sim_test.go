@@ -19,7 +19,7 @@ var oneSeed = flag.Uint64("seed", 0, "run this seed alone and print every step")
 func options(seed uint64, dir string) Options {
 	policies := []reconcile.Policy{reconcile.LastWriterWins, reconcile.SourceWins, reconcile.ReplicaPriority, reconcile.DestinationWins, reconcile.Defer}
 	return Options{
-		Seed: seed, Dir: dir, Nodes: 4, Steps: 60 + int(seed%5)*20, Keys: 2 + int(seed%4), Faults: seed%7 != 0,
+		Seed: seed, Dir: dir, Nodes: 4, Steps: 60 + int(seed%5)*20, Keys: 2 + int(seed%4), Faults: seed%7 != 0, Restores: seed%3 == 0,
 		Policy: policies[seed%uint64(len(policies))], Types: []string{"Patient", "Observation"},
 	}
 }

@@ -1,0 +1,89 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/tributary-sync/tributary/config"
+	"github.com/tributary-sync/tributary/store"
+	"github.com/tributary-sync/tributary/syncerr"
+)
+
+// noncePath returns the file that holds the database's nonce: beside the data folder and not in it, so that putting back a copy of
+// the database or of the whole folder does not put back this file too.
+func noncePath(cfg config.Config) string {
+	dir := filepath.Clean(cfg.Node.DataDir)
+	return filepath.Join(filepath.Dir(dir), "."+filepath.Base(dir)+".nonce")
+}
+
+// incarnate compares the nonce in the database with the one in the file, and replaces both (DESIGN.md 4.3, restore and clone). Where
+// they differ the database is an older copy of itself: it takes a new replica and a new epoch before anything is written, so that
+// no version is minted twice, and what it lost comes back from its peers, who read and offer everything again.
+func (n *Node) incarnate(ctx context.Context) error {
+	path := noncePath(n.cfg)
+	inFile, err := readNonce(path)
+	if err != nil {
+		return err
+	}
+	now, before, err := n.store.Nonces(ctx)
+	if err != nil {
+		return err
+	}
+	if now != "" && inFile != now && inFile != before {
+		if err := n.engine.Restored(ctx, "its nonce is not the one in "+path); err != nil {
+			return err
+		}
+		n.deps.Log.Warn("the database is an older copy: it goes on under a new replica", "replica", string(n.store.Identity().Replica))
+	}
+	if err := n.rotate(ctx); err != nil {
+		if !syncerr.KindOf(err).Retry() {
+			return err
+		}
+		n.deps.Log.Warn("a restore would not be noticed", "error", err) // a full disk must not keep readers out
+	}
+	return nil
+}
+
+// rotate gives database and file a new nonce. The database keeps the one before, so that a crash between the two is no restore. It is
+// done at each start and every hour, so that a copy of the database soon has a nonce that is past.
+func (n *Node) rotate(ctx context.Context) error {
+	path, next := noncePath(n.cfg), n.store.NewUUID()
+	if err := writeNonce(path+".new", next); err != nil {
+		return err // nothing is changed: the file and the database still agree
+	}
+	if err := n.store.Write(ctx, func(tx *store.Tx) error { return tx.SetNonce(next) }); err != nil {
+		return err
+	}
+	return unwritable(path, os.Rename(path+".new", path))
+}
+
+func readNonce(path string) (string, error) {
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	return strings.TrimSpace(string(b)), syncerr.Wrap(syncerr.Usage, "read the nonce of the database", err)
+}
+
+func writeNonce(path, nonce string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return unwritable(path, err)
+	}
+	_, err = f.WriteString(nonce + "\n")
+	return unwritable(path, errors.Join(err, f.Sync(), f.Close()))
+}
+
+func unwritable(path string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &syncerr.Error{
+		Kind: syncerr.StorageFull, Op: "write " + path, Err: err,
+		Hint: "The node needs this file to notice when its database was restored: make the folder writable for it",
+	}
+}
