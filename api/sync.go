@@ -176,7 +176,7 @@ func (s *Server) syncRead(w http.ResponseWriter, r *http.Request) error {
 	if err := s.awaitNews(r.Context(), req); err != nil {
 		return err
 	}
-	out, done, err := compressed(w, r)
+	out, done, err := s.compressed(w, r)
 	if err != nil {
 		return err
 	}
@@ -347,7 +347,7 @@ func (s *Server) syncTake(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	out, done, err := compressed(w, r)
+	out, done, err := s.compressed(w, r)
 	if err != nil {
 		return err
 	}
@@ -383,7 +383,7 @@ func (s *Server) syncFetch(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	out, done, err := compressed(w, r)
+	out, done, err := s.compressed(w, r)
 	if err != nil {
 		return err
 	}
@@ -420,7 +420,7 @@ type writer struct {
 }
 
 // compressed starts a response of lines, compressed where the caller takes zstd. done ends it.
-func compressed(w http.ResponseWriter, r *http.Request) (out writer, done func() error, err error) {
+func (s *Server) compressed(w http.ResponseWriter, r *http.Request) (out writer, done func() error, err error) {
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	w.Header().Set("Cache-Control", "no-store")
 	push := func() error {
@@ -433,9 +433,9 @@ func compressed(w http.ResponseWriter, r *http.Request) (out writer, done func()
 		return writer{Writer: w, flush: push}, func() error { return nil }, nil
 	}
 	w.Header().Set("Content-Encoding", "zstd")
-	z, err := zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedBetterCompression), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(2<<20), zstd.WithLowerEncoderMem(true))
+	z, err := s.encoder(w)
 	if err != nil {
-		return writer{}, nil, syncerr.Wrap(syncerr.Internal, "compress", err)
+		return writer{}, nil, err
 	}
 	flush := func() error {
 		if err := z.Flush(); err != nil {
@@ -443,5 +443,21 @@ func compressed(w http.ResponseWriter, r *http.Request) (out writer, done func()
 		}
 		return push()
 	}
-	return writer{Writer: z, flush: flush}, z.Close, nil
+	end := func() error {
+		err := z.Close()
+		s.encoders.Put(z)
+		return err
+	}
+	return writer{Writer: z, flush: flush}, end, nil
+}
+
+// encoder returns a compressor of a body. Its tables are large, so they are used again.
+func (s *Server) encoder(w io.Writer) (*zstd.Encoder, error) {
+	if z, ok := s.encoders.Get().(*zstd.Encoder); ok {
+		z.Reset(w)
+		return z, nil
+	}
+	z, err := zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedBetterCompression), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(2<<20),
+		zstd.WithLowerEncoderMem(true))
+	return z, syncerr.Wrap(syncerr.Internal, "compress", err)
 }

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -43,6 +44,8 @@ type Node struct {
 	in     atomic.Int64
 	out    atomic.Int64
 	maxRow int
+
+	encoders sync.Pool // of *zstd.Encoder
 }
 
 // NewNode returns a client of the node at base (an absolute URL). token is asked for the credential at each request; rt carries
@@ -181,7 +184,7 @@ func (n *Node) Fetch(ctx context.Context, refs []feed.Ref) ([]feed.Event, error)
 func (n *Node) Send(ctx context.Context, events []feed.Event, names []feed.Name) (resourcemanager.Sent, error) {
 	var sent resourcemanager.Sent
 	in, out := n.Traffic()
-	body, err := encodeChanges(events, names)
+	body, err := n.encodeChanges(events, names)
 	if err != nil {
 		return sent, err
 	}
@@ -207,12 +210,19 @@ func (n *Node) Send(ctx context.Context, events []feed.Event, names []feed.Name)
 	return sent, nil
 }
 
-func encodeChanges(events []feed.Event, names []feed.Name) ([]byte, error) {
+func (n *Node) encodeChanges(events []feed.Event, names []feed.Name) ([]byte, error) {
 	var body bytes.Buffer
-	z, err := zstd.NewWriter(&body, zstd.WithEncoderLevel(zstd.SpeedBetterCompression), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20), zstd.WithLowerEncoderMem(true))
-	if err != nil {
-		return nil, syncerr.Wrap(syncerr.Internal, "push", err)
+	z, ok := n.encoders.Get().(*zstd.Encoder) // its tables are large, so they are used again
+	if !ok {
+		var err error
+		z, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBetterCompression), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20),
+			zstd.WithLowerEncoderMem(true))
+		if err != nil {
+			return nil, syncerr.Wrap(syncerr.Internal, "push", err)
+		}
 	}
+	z.Reset(&body)
+	defer n.encoders.Put(z)
 	e := feed.NewEncoder(z)
 	for _, name := range names {
 		if err := e.Name(name); err != nil {
