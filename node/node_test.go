@@ -104,8 +104,7 @@ func (r *running) await(t *testing.T, typ, id string) {
 
 // A change goes up two levels and down to a sibling, at once; and a stopped node leaves no goroutine behind.
 func TestThreeLevels(t *testing.T) {
-	// GORM keeps one goroutine for its cache of statements and offers no way to end it.
-	defer goleak.VerifyNone(t, goleak.IgnoreCurrent(), goleak.IgnoreAnyFunction("gorm.io/gorm/internal/lru.NewLRU[...].func1"))
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	defer http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 	nation := start(t, "nation", nil, node.Deps{}, nil)
 	district := start(t, "district", nation, node.Deps{}, nil)

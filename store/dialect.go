@@ -72,7 +72,8 @@ func (d dialect) wrap(op string, err error) error {
 
 func gormConfig(opts Options) *gorm.Config {
 	return &gorm.Config{
-		SkipDefaultTransaction: true, PrepareStmt: true, TranslateError: false,
+		// SQLite's driver parses a statement at each call whether it was prepared or not; over a network preparing saves a round trip.
+		SkipDefaultTransaction: true, PrepareStmt: opts.Driver == "mysql", TranslateError: false,
 		Logger: logger.Discard, NowFunc: func() time.Time { return opts.Clock().UTC() }, DisableAutomaticPing: true,
 	}
 }
