@@ -38,6 +38,7 @@ func (s *Server) registerControl(mux *http.ServeMux) {
 		"GET /control/v1/explain/{type}/{id}":       s.controlExplain,
 		"GET /control/v1/doctor":                    s.controlDoctor,
 		"POST /control/v1/sync":                     s.controlSync,
+		"POST /control/v1/backup":                   s.controlBackup,
 		"GET /control/v1/config":                    s.controlConfig,
 	} {
 		mux.Handle(pattern, s.handle(h, forOperators))
@@ -201,6 +202,19 @@ func (s *Server) controlRetry(w http.ResponseWriter, r *http.Request) error {
 	}
 	n, err := s.control(r).RetryParked(r.Context(), call.UUID)
 	return answer(w, http.StatusOK, map[string]int{"retried": n}, err)
+}
+
+func (s *Server) controlBackup(w http.ResponseWriter, r *http.Request) error {
+	var call struct {
+		Path string `json:"path"`
+	}
+	if err := readCall(w, r, &call); err != nil {
+		return err
+	}
+	if call.Path == "" {
+		return syncerr.New(syncerr.Invalid, "back up", "path is missing").WithHint("Name a new file on the node's machine")
+	}
+	return answer(w, http.StatusOK, map[string]string{"path": call.Path}, s.control(r).Backup(r.Context(), call.Path))
 }
 
 func (s *Server) controlHeld(w http.ResponseWriter, r *http.Request) error {

@@ -123,6 +123,15 @@ func (c *Control) RetryParked(ctx context.Context, uuid string) (int, error) {
 	return n, err
 }
 
+// Backup writes a consistent copy of the database to a new file on the node's machine while it runs. The errors are those of
+// store.Backup.
+func (c *Control) Backup(ctx context.Context, path string) error {
+	if err := c.eng.Store().Backup(ctx, path); err != nil {
+		return err
+	}
+	return c.eng.Note(ctx, audit.Record{Operation: audit.Admin, Outcome: audit.Done, Action: "BACKUP", Peer: c.actor, Details: "a copy of the database was written"})
+}
+
 // Held returns the copies that wait for the parent's decision, the oldest first, 100 where limit is 0.
 func (c *Control) Held(ctx context.Context, limit int) ([]Held, error) {
 	out, err := c.eng.Store().Held(ctx, bounded(limit))

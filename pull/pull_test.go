@@ -92,8 +92,10 @@ func line(seq uint64, id, text string) string {
 		panic(err)
 	}
 	v := version.Version{Replica: replica, Tick: seq}
-	e := feed.Event{Seq: seq, Key: r.Key, Action: feed.Created, Committed: 1, Content: r.Body,
-		Stamp: version.Stamp{Version: v, Vector: version.Vector{v}, Author: replica, Authored: 1, Origin: v, Hash: r.Hash()}}
+	e := feed.Event{
+		Seq: seq, Key: r.Key, Action: feed.Created, Committed: 1, Content: r.Body,
+		Stamp: version.Stamp{Version: v, Vector: version.Vector{v}, Author: replica, Authored: 1, Origin: v, Hash: r.Hash()},
+	}
 	var b strings.Builder
 	if err := feed.NewEncoder(&b).Event(e); err != nil {
 		panic(err)
@@ -197,7 +199,9 @@ func TestFetchAndNewEpoch(t *testing.T) {
 			}
 			_, _ = w.Write([]byte(bare + end(1)))
 		},
-		fetch: func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(strings.Replace(full, `"seq":1,`, "", 1) + end(1))) },
+		fetch: func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = w.Write([]byte(strings.Replace(full, `"seq":1,`, "", 1) + end(1)))
+		},
 	}
 	w := newWorld(t, p)
 	ctx := context.Background()

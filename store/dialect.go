@@ -93,8 +93,7 @@ func openSQLite(opts Options, create bool) (writer, reader *gorm.DB, err error) 
 	if opts.Volatile {
 		sync = "OFF"
 	}
-	dsn := "file:" + strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(path) +
-		"?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(" + sync + ")&_pragma=foreign_keys(0)"
+	dsn := fileURI(path) + "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(" + sync + ")&_pragma=foreign_keys(0)"
 	if writer, err = gorm.Open(gsqlite.Open(dsn+"&_txlock=immediate&_pragma=cache_size(-24000)&_pragma=wal_autocheckpoint(4000)"), gormConfig(opts)); err != nil {
 		return nil, nil, dialect{kind: kindSQLite}.wrap("open database "+path, err)
 	}
@@ -116,6 +115,11 @@ func openSQLite(opts Options, create bool) (writer, reader *gorm.DB, err error) 
 	rdb.SetMaxOpenConns(8)
 	rdb.SetMaxIdleConns(3)
 	return writer, reader, nil
+}
+
+// fileURI is a path as SQLite's driver takes it.
+func fileURI(path string) string {
+	return "file:" + strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(path)
 }
 
 func checkSQLite(context.Context, *gorm.DB) (int, error) { return fhir.MaxBytes, nil }

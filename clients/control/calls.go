@@ -73,6 +73,11 @@ func (c *Client) RetryParked(ctx context.Context, uuid string) (int, error) {
 	return out.Retried, err
 }
 
+// Backup writes a copy of the node's database to a new file on the node's machine.
+func (c *Client) Backup(ctx context.Context, path string) error {
+	return c.call(ctx, 0, http.MethodPost, "/backup", nil, map[string]string{"path": path}, nil)
+}
+
 // Held returns the copies that wait for the parent's decision, the oldest first, 100 where limit is 0.
 func (c *Client) Held(ctx context.Context, limit int) ([]control.Held, error) {
 	q := url.Values{}

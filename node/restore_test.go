@@ -1,0 +1,114 @@
+package node_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/tributary-sync/tributary/audit"
+	"github.com/tributary-sync/tributary/config"
+	"github.com/tributary-sync/tributary/engine"
+	"github.com/tributary-sync/tributary/fhir"
+	"github.com/tributary-sync/tributary/node"
+)
+
+// again starts a node on the data that another one left.
+func again(t *testing.T, cfg config.Config) *node.Node {
+	t.Helper()
+	n, err := node.New(context.Background(), cfg, node.Deps{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := n.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return n
+}
+
+// A clinic's database is replaced by an older copy: it notices before it writes anything, goes on under a new replica, and gets back
+// from its parent what it had pushed since; what it wrote before the first contact stays (MS11).
+func TestRestoredDatabase(t *testing.T) {
+	ctx := context.Background()
+	parent := start(t, "parent", nil, node.Deps{}, nil)
+	child := start(t, "child", parent, node.Deps{}, nil)
+	child.write(t, "Patient", "before", "x")
+	parent.await(t, "Patient", "before")
+	backup := filepath.Join(t.TempDir(), "backup.db")
+	if err := child.Control().Backup(ctx, backup); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(backup); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the copy of records may be read by others: %v %v", info.Mode(), err)
+	}
+	child.write(t, "Patient", "since", "x")
+	child.write(t, "Patient", "before", "edited since")
+	parent.await(t, "Patient", "since")
+	old := child.Engine().Store().Identity()
+	child.stop()
+
+	for _, suffix := range []string{"-wal", "-shm"} {
+		if err := os.Remove(child.cfg.Store.DSN + suffix); err != nil && !os.IsNotExist(err) {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Rename(backup, child.cfg.Store.DSN); err != nil {
+		t.Fatal(err)
+	}
+	n := again(t, child.cfg)
+	now := n.Engine().Store().Identity()
+	if now.Replica == old.Replica || now.Epoch == old.Epoch {
+		t.Fatalf("the restored node goes on as %s in epoch %s", now.Replica, now.Epoch)
+	}
+	r, err := fhir.Parse([]byte(`{"resourceType":"Patient","id":"offline"}`), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := n.Engine().Author(ctx, "test", []engine.Write{{Op: engine.Update, Key: r.Key, Body: r}})
+	if err != nil || out[0].Stamp.Version.Replica != now.Replica || out[0].Stamp.Version.Tick != 1 {
+		t.Fatalf("the first write afterwards: %+v %v", out, err)
+	}
+	if _, err := n.Sync(ctx, "both"); err != nil {
+		t.Fatal(err)
+	}
+	parent.await(t, "Patient", "offline")
+	for _, id := range []string{"before", "since", "offline"} {
+		k := fhir.Key{Type: "Patient", ID: id}
+		mine, ok, err := n.Engine().Store().Get(ctx, k)
+		theirs, _, perr := parent.Engine().Store().Get(ctx, k)
+		if err != nil || perr != nil || !ok || mine.Stamp.Version != theirs.Stamp.Version || string(mine.Body) != string(theirs.Body) {
+			t.Errorf("%s: child %s, parent %s; %v %v", id, mine.Stamp.Version, theirs.Stamp.Version, err, perr)
+		}
+	}
+	rows, err := n.Engine().Store().AuditRecords(ctx, audit.Query{Operation: audit.Admin})
+	if err != nil || len(rows) == 0 || rows[len(rows)-1].Action != "RESTORED" {
+		t.Errorf("the audit does not say so: %+v %v", rows, err)
+	}
+}
+
+// Starting again, and stopping between the two writes of the nonce, is no restore.
+func TestRestartIsNoRestore(t *testing.T) {
+	r := start(t, "n", nil, node.Deps{}, nil)
+	was := r.Engine().Store().Identity()
+	r.stop()
+	file := filepath.Join(filepath.Dir(r.cfg.Node.DataDir), "."+filepath.Base(r.cfg.Node.DataDir)+".nonce")
+	before, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := node.New(context.Background(), r.cfg, node.Deps{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, before, 0o600); err != nil { // the power went after the database had the new one
+		t.Fatal(err)
+	}
+	if now := again(t, r.cfg).Engine().Store().Identity(); now != was {
+		t.Errorf("got %+v, want %+v", now, was)
+	}
+}
