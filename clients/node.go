@@ -188,7 +188,7 @@ func (n *Node) Send(ctx context.Context, events []feed.Event, names []feed.Name)
 	if err != nil {
 		return sent, err
 	}
-	ctx, stop := n.deadline(ctx, 0)
+	ctx, stop := n.deadline(ctx, upload(len(body)))
 	defer stop()
 	res, err := n.do(ctx, http.MethodPost, "/sync/changes", body, http.Header{"Content-Encoding": {"zstd"}})
 	if err != nil {
@@ -335,6 +335,10 @@ func (n *Node) cut(op string, err error) error {
 	}
 	return &syncerr.Error{Kind: syncerr.Transient, Op: op, Err: err}
 }
+
+// upload is how long a body may take on the slowest link that is worth waiting for, a kilobyte a second: the machine takes a body
+// from this program at once, and nothing is seen of it until the peer answers.
+func upload(bytes int) time.Duration { return time.Duration(bytes) * time.Millisecond }
 
 var errIdle = errors.New("nothing came for too long")
 

@@ -138,6 +138,9 @@ func (e *Engine) prepareOne(ev feed.Event) incoming {
 	if err := ev.Stamp.Validate(); err != nil {
 		return bad("%v", err)
 	}
+	if len(ev.Unit) > maxUnit {
+		return bad("the name of its transaction has %d characters, at most %d are taken", len(ev.Unit), maxUnit)
+	}
 	if ev.Stamp.Deleted || ev.Content == nil {
 		return in
 	}
@@ -182,10 +185,8 @@ func (e *Engine) accept(tx *store.Tx, b Batch, ready []incoming, run *audit.Run)
 	if err := tx.Load(keys); err != nil {
 		return nil, err
 	}
-	for _, n := range b.Names {
-		if err := tx.NameReplica(n.Replica, n.Node); err != nil {
-			return nil, err
-		}
+	if err := learnNames(tx, b); err != nil {
+		return nil, err
 	}
 	a := acceptance{e: e, tx: tx, link: b.Link, run: run}
 	for _, g := range units(ready) {
@@ -195,6 +196,33 @@ func (e *Engine) accept(tx *store.Tx, b Batch, ready []incoming, run *audit.Run)
 	}
 	return a.receipts, nil
 }
+
+// learnNames stores node names of replicas. Policies go by them, so nobody renames this node, and a child renames nobody.
+func learnNames(tx *store.Tx, b Batch) error {
+	for _, n := range b.Names {
+		if n.Replica == tx.Identity().Replica || !n.Replica.Valid() || n.Node == "" || len(n.Node) > maxName {
+			continue
+		}
+		if !b.Link.fromParent() {
+			if known, err := tx.Names([]version.Replica{n.Replica}); err != nil || len(known) > 0 {
+				if err != nil {
+					return err
+				}
+				continue
+			}
+		}
+		if err := tx.NameReplica(n.Replica, n.Node); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// The longest node name and the longest name of a unit in bytes that the tables hold.
+const (
+	maxName = 100
+	maxUnit = 36
+)
 
 // acceptance is one run of accept.
 type acceptance struct {
