@@ -67,7 +67,7 @@ func write(tb testing.TB, p AtomPage) []byte {
 
 func TestAtomGolden(t *testing.T) {
 	for name, p := range goldenPages() {
-		file := filepath.Join("testdata", name+".atom")
+		file := filepath.Join("..", "testdata", "feed", name+".atom")
 		got := write(t, p)
 		if *update {
 			if err := os.WriteFile(file, got, 0o644); err != nil {
@@ -91,7 +91,7 @@ func jing(t *testing.T, files ...string) (string, error) {
 	if err != nil {
 		t.Fatal("jing, the RELAX NG validator, is missing; run `make test`, which installs it")
 	}
-	out, err := exec.CommandContext(t.Context(), path, append([]string{"-c", filepath.Join("testdata", "atom.rnc")}, files...)...).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), path, append([]string{"-c", filepath.Join("..", "testdata", "feed", "atom.rnc")}, files...)...).CombinedOutput()
 	return string(out), err
 }
 
