@@ -141,7 +141,11 @@ func (e *Engine) prepareOne(ev feed.Event) incoming {
 	if len(ev.Unit) > maxUnit {
 		return bad("the name of its transaction has %d characters, at most %d are taken", len(ev.Unit), maxUnit)
 	}
-	if ev.Stamp.Deleted || ev.Content == nil {
+	if ev.Stamp.Deleted {
+		in.Content = nil // the codecs refuse such an event, a client that was injected may not
+		return in
+	}
+	if ev.Content == nil {
 		return in
 	}
 	r, err := fhir.Parse(ev.Content, e.limit)
