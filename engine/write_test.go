@@ -89,10 +89,16 @@ func (s *site) log() []store.Row {
 // copyOf returns the current copy of a patient, which must be there.
 func (s *site) copyOf(id string) store.Copy {
 	s.t.Helper()
-	c, ok, err := s.Store().Get(s.ctx, fhir.Key{Type: "Patient", ID: id})
+	k := fhir.Key{Type: "Patient", ID: id}
+	c, ok, err := s.Store().Get(s.ctx, k)
 	if err != nil || !ok {
 		s.t.Fatalf("Patient/%s: %v %v", id, ok, err)
 	}
+	cur, err := s.Store().Currents(s.ctx, []fhir.Key{k})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	c.Delivered = cur[k].Delivered // Get does not read it
 	return c
 }
 
