@@ -125,6 +125,7 @@ func TestApplyRefuses(t *testing.T) {
 	bad := map[string]version.Delta{
 		"a gap":               learned(t, next.At(4), "I4", at(ra, 4)).Since(3),
 		"older":               version.Knowledge{}.At(1).Since(0),
+		"older, same content": {Entries: entry(at(ra, 2), 1), Forgotten: entry(at(ra, 1), 1), To: 1},
 		"from beyond its end": {From: 9, To: 2},
 		"tick goes back":      {Entries: entry(at(ra, 1), 3), From: 2, To: 3},
 		"whole, replica gone": {Entries: entry(at(rb, 1), 3), Forgotten: entry(at(ra, 1), 2), To: 3},
@@ -227,5 +228,52 @@ func TestRevisions(t *testing.T) {
 	plain := version.Knowledge{}.Except("I1", at(ra, 1)).Settle("I1", vec(at(ra, 1)))
 	if rows := plain.Rows(); len(rows.Exceptions) != 0 {
 		t.Errorf("got %v", rows.Exceptions)
+	}
+}
+
+func TestDeltaOfLimited(t *testing.T) {
+	nowhere := func(string) version.Vector { return nil }
+	k := learned(t, version.Knowledge{}.At(1), "I1", at(ra, 1)).At(2).Exclude("I1").At(3)
+	k = learned(t, k, "I2", at(ra, 2))
+	// The key's own vector did not change after revision 2, but the vector that does not hold for it did.
+	d := k.Since(2)
+	if len(d.Exceptions) != 1 || d.Exceptions[0].Key != "I1" {
+		t.Fatalf("got %s", d)
+	}
+	got := scope(vec(at(ra, 1))).Merge(d, nowhere)
+	if !got.Contains("I1", at(ra, 1)) || got.Contains("I1", at(ra, 2)) || !got.Contains("I2", at(ra, 2)) {
+		t.Fatalf("got %s", got)
+	}
+	// The copy of a limited key may have seen more than both sides say.
+	got = version.Knowledge{}.Merge(d, func(string) version.Vector { return vec(at(ra, 2), at(rb, 9)) })
+	if !got.Equal(scope(vec(at(ra, 2)))) {
+		t.Fatalf("got %s", got)
+	}
+}
+
+func TestMergeForgotten(t *testing.T) {
+	peer := scope(ab(5, 4)).Forget(at(ra, 3)).Forget(at(rb, 2)).Since(0)
+	got := scope(ab(1, 4)).Merge(peer, func(string) version.Vector { return nil })
+	// B2 was known here before, so what the peer collected of it may still stand here.
+	if !got.Forgotten().Equal(vec(at(ra, 3))) {
+		t.Fatalf("got %v", got.Forgotten())
+	}
+}
+
+// What was not recorded from its beginning cannot tell what ended before: it gives the whole.
+func TestSinceGivesTheWhole(t *testing.T) {
+	k := learned(t, version.Knowledge{}.At(1), "I1", at(ra, 1)).At(5).Except("I2", at(ra, 2)).At(6).Settle("I2", vec(at(ra, 2)))
+	mirror, err := version.Knowledge{}.Apply(k.Since(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := mirror.Since(5); d.From != 0 || len(d.Entries) != 1 {
+		t.Errorf("a mirror: %s", d)
+	}
+	if d := mirror.Since(6); d.From != 6 || len(d.Entries) != 0 {
+		t.Errorf("a mirror, from its own revision on: %s", d)
+	}
+	if d := k.Project("I1").Since(5); d.From != 0 || len(d.Exceptions) != 1 {
+		t.Errorf("a projection: %s", d)
 	}
 }
