@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,6 +16,7 @@ import (
 // running is a loop in a bubble of synctest, whose clock stands still until everything waits.
 type running struct {
 	*loop.Loop
+	mu     sync.Mutex      // guards starts, err and news
 	starts []time.Duration // of each pass, since the beginning
 	err    error           // what the next passes return
 	news   chan struct{}
@@ -28,12 +31,18 @@ func run(t *testing.T, cfg loop.Config, withNews bool) *running {
 	cfg.Log, cfg.Now = slog.New(slog.DiscardHandler), time.Now
 	if cfg.Pass == nil {
 		cfg.Pass = func(context.Context) error {
+			r.mu.Lock()
+			defer r.mu.Unlock()
 			r.starts = append(r.starts, time.Since(begin))
 			return r.err
 		}
 	}
 	if withNews {
-		cfg.News = func() <-chan struct{} { return r.news }
+		cfg.News = func() <-chan struct{} {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			return r.news
+		}
 	}
 	r.Loop = loop.New(cfg)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -64,26 +73,41 @@ func (r *running) stop(t *testing.T) {
 }
 
 func (r *running) tellNews() {
-	old := r.news
+	r.mu.Lock()
+	close(r.news)
 	r.news = make(chan struct{})
-	close(old)
+	r.mu.Unlock()
 	synctest.Wait()
+}
+
+// fail makes the next passes return err.
+func (r *running) fail(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.err = err
+}
+
+// passes returns when each pass began.
+func (r *running) passes() []time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.starts)
 }
 
 func TestLoopBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := run(t, loop.Config{}, false)
-		r.err = errors.New("the link is down")
+		r.fail(errors.New("the link is down"))
 		advance(20 * time.Millisecond)
-		first := len(r.starts)
+		first := len(r.passes())
 		advance(2 * time.Hour)
 		s := r.State()
 		if s.Failures < 20 || s.Err == nil || s.Running || s.Next.Before(time.Now()) || s.Next.After(time.Now().Add(8*time.Minute)) {
 			t.Errorf("%+v", s)
 		}
-		nominal, different := time.Second, false
-		for i := first; i < len(r.starts); i++ {
-			wait := r.starts[i] - r.starts[i-1]
+		nominal, different, starts := time.Second, false, r.passes()
+		for i := first; i < len(starts); i++ {
+			wait := starts[i] - starts[i-1]
 			if wait < nominal/2 || wait > nominal*3/2+time.Millisecond {
 				t.Errorf("wait %d is %v, want about %v", i, wait, nominal)
 			}
@@ -91,20 +115,20 @@ func TestLoopBackoff(t *testing.T) {
 			nominal = min(2*nominal, 5*time.Minute)
 		}
 		if nominal != 5*time.Minute || !different {
-			t.Errorf("%d waits up to %v, jitter %v", len(r.starts), nominal, different)
+			t.Errorf("%d waits up to %v, jitter %v", len(starts), nominal, different)
 		}
 		// One that goes well begins the waits anew.
-		r.err = nil
+		r.fail(nil)
 		r.Poke()
 		synctest.Wait()
 		if s = r.State(); s.Failures != 0 || s.Err != nil || !s.Next.IsZero() || !s.Success.Equal(time.Now()) {
 			t.Errorf("%+v", s)
 		}
-		r.err = errors.New("again")
-		n := len(r.starts)
+		r.fail(errors.New("again"))
+		n := len(r.passes())
 		advance(20 * time.Millisecond)
-		if s = r.State(); len(r.starts) != n+1 || s.Failures != 1 || s.Next.After(time.Now().Add(1600*time.Millisecond)) {
-			t.Errorf("%d passes, %+v", len(r.starts)-n, s)
+		if s = r.State(); len(r.passes()) != n+1 || s.Failures != 1 || s.Next.After(time.Now().Add(1600*time.Millisecond)) {
+			t.Errorf("%d passes, %+v", len(r.passes())-n, s)
 		}
 		r.stop(t)
 	})
@@ -115,8 +139,8 @@ func TestLoopPokeAndNews(t *testing.T) {
 		r := run(t, loop.Config{}, true)
 		want := func(n int, what string) {
 			t.Helper()
-			if len(r.starts) != n {
-				t.Fatalf("%s: %d passes, want %d", what, len(r.starts), n)
+			if len(r.passes()) != n {
+				t.Fatalf("%s: %d passes, want %d", what, len(r.passes()), n)
 			}
 		}
 		want(1, "start")
@@ -132,7 +156,7 @@ func TestLoopPokeAndNews(t *testing.T) {
 		advance(2 * time.Second)
 		want(4, "what is due by the clock is looked at once a minute")
 		// After a failure only a poke or the time wakes it.
-		r.err = errors.New("down")
+		r.fail(errors.New("down"))
 		r.tellNews()
 		want(5, "news that fails")
 		r.tellNews()
@@ -149,19 +173,19 @@ func TestLoopEvery(t *testing.T) {
 		r := run(t, loop.Config{Every: time.Hour}, true)
 		advance(30 * time.Minute)
 		r.tellNews()
-		if len(r.starts) != 1 {
-			t.Errorf("news woke a loop that has its times: %v", r.starts)
+		if len(r.passes()) != 1 {
+			t.Errorf("news woke a loop that has its times: %v", r.passes())
 		}
 		advance(3*time.Hour + time.Minute)
-		if len(r.starts) != 4 || r.starts[3] != 3*time.Hour {
-			t.Errorf("%v", r.starts)
+		if s := r.passes(); len(s) != 4 || s[3] != 3*time.Hour {
+			t.Errorf("%v", s)
 		}
-		r.err = errors.New("down")
+		r.fail(errors.New("down"))
 		r.Poke()
 		synctest.Wait()
 		advance(2 * time.Second)
-		if len(r.starts) < 6 {
-			t.Errorf("a failure waits for the next hour: %v", r.starts)
+		if len(r.passes()) < 6 {
+			t.Errorf("a failure waits for the next hour: %v", r.passes())
 		}
 		r.stop(t)
 	})
@@ -172,7 +196,7 @@ func TestLoopDoesNotSpin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := run(t, loop.Config{}, false)
 		advance(time.Second)
-		if n := len(r.starts); n < 50 || n > 101 {
+		if n := len(r.passes()); n < 50 || n > 101 {
 			t.Errorf("%d passes in a second", n)
 		}
 		r.stop(t)
