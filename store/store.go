@@ -160,6 +160,10 @@ func (s *Store) found(ctx context.Context, name string, pageSize int) error {
 		pageSize = 100
 	}
 	err := s.Write(ctx, func(tx *Tx) error {
+		// The row that writers lock has to be there: of one that is not, MySQL locks the gap, which many can hold and nobody can fill.
+		if err := tx.exec("INSERT INTO counter (name, value) VALUES ('sequence', 0)"); err != nil {
+			return err
+		}
 		replica, epoch := tx.NewUUID(), tx.NewUUID()
 		for _, r := range [][]any{{"replica", replica}, {"epoch", epoch}, {"name", name}, {"page_size", itoa(pageSize)}} {
 			if err := tx.exec("INSERT INTO node_state (name, value) VALUES (?, ?)", r...); err != nil {
