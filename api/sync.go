@@ -111,9 +111,19 @@ func (s *Server) syncNode(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	var saw store.LogHead
+	err = s.engine.Store().Read(r.Context(), func(rd *store.Reader) error {
+		var err error
+		saw, err = rd.Remembered(callerOf(r.Context()).ID)
+		return err
+	})
+	if err != nil {
+		return err
+	}
 	id := s.engine.Store().Identity()
 	w.Header().Set("Content-Type", "application/json")
 	return json.NewEncoder(w).Encode(feed.Peer{
+		Saw:      saw.String(),
 		Protocol: feed.Protocol, Node: id.Name, Replica: id.Replica, Epoch: id.Epoch, Head: head.Seq, Limit: s.engine.Limit(),
 		PublicKey: s.deps.PublicKey, Time: s.clock().UnixMilli(), Version: s.deps.Version,
 	})
@@ -322,6 +332,9 @@ func (s *Server) syncTake(w http.ResponseWriter, r *http.Request) error {
 	}
 	defer body.Close()
 	b := engine.Batch{Link: engine.Link{Peer: c.Name, Child: c.ID, ClientName: "node"}}
+	if b.Head, err = store.ParseLogHead(r.Header.Get("Tributary-Head")); err != nil {
+		return err
+	}
 	if c.Kind != Child {
 		return syncerr.New(syncerr.Denied, "push", "only a child may push").WithHint("Use the credential that `tributary child add` printed")
 	}

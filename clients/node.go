@@ -28,7 +28,8 @@ import (
 // Self is what this node tells a peer of itself with each request.
 type Self struct {
 	Node      string
-	Replica   func() string // asked at each request, because a restore replaces it
+	Replica   func() string                         // asked at each request, because a restore replaces it
+	Head      func(context.Context) (string, error) // its log head, which the peer remembers with what it takes; nil for none
 	PublicKey string
 }
 
@@ -56,6 +57,9 @@ func NewNode(base string, token func() (string, error), self Self, rt http.Round
 		http: &http.Client{Transport: rt, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}
 }
+
+// Forget drops who the peer was: Hello asks it again.
+func (n *Node) Forget() { n.peer.Store(nil) }
 
 // Traffic returns the bytes of bodies on the wire so far, received and sent.
 func (n *Node) Traffic() (in, out int64) { return n.in.Load(), n.out.Load() }
@@ -190,7 +194,15 @@ func (n *Node) Send(ctx context.Context, events []feed.Event, names []feed.Name)
 	}
 	ctx, stop := n.deadline(ctx, upload(len(body)))
 	defer stop()
-	res, err := n.do(ctx, http.MethodPost, "/sync/changes", body, http.Header{"Content-Encoding": {"zstd"}})
+	header := http.Header{"Content-Encoding": {"zstd"}}
+	if n.self.Head != nil {
+		head, err := n.self.Head(ctx)
+		if err != nil {
+			return sent, err
+		}
+		header.Set("Tributary-Head", head)
+	}
+	res, err := n.do(ctx, http.MethodPost, "/sync/changes", body, header)
 	if err != nil {
 		return sent, err
 	}

@@ -21,6 +21,7 @@ type Batch struct {
 	Link     Link
 	Events   []feed.Event
 	Names    []feed.Name
+	Head     store.LogHead // of the child's log as it said, remembered with what is taken
 	Position *store.Position
 	Run      *audit.Run // counts are raised when the transaction has committed
 }
@@ -86,7 +87,7 @@ func (e *Engine) acceptEach(ctx context.Context, b Batch, ready []incoming) ([]f
 		run = *b.Run
 	}
 	for _, g := range units(ready) {
-		one := Batch{Link: b.Link, Names: b.Names, Events: nil, Run: &run}
+		one := Batch{Link: b.Link, Names: b.Names, Head: b.Head, Run: &run}
 		receipts, after, err := e.acceptAll(ctx, one, g)
 		if err != nil && !stops(ctx, err) {
 			for i := range g {
@@ -191,6 +192,11 @@ func (e *Engine) accept(tx *store.Tx, b Batch, ready []incoming, run *audit.Run)
 	}
 	if err := learnNames(tx, b); err != nil {
 		return nil, err
+	}
+	if b.Link.Child != "" {
+		if err := tx.Remember(b.Link.Child, b.Head); err != nil {
+			return nil, err
+		}
 	}
 	a := acceptance{e: e, tx: tx, link: b.Link, run: run}
 	for _, g := range units(ready) {

@@ -11,6 +11,7 @@ type Peer struct {
 	Head      uint64          `json:"head"`                // position of its newest change
 	Limit     int             `json:"limit"`               // largest resource in bytes that it takes
 	PublicKey string          `json:"publicKey,omitempty"` // Ed25519, base64
+	Saw       string          `json:"saw,omitempty"`       // the caller's log head that it remembers
 	Time      int64           `json:"time"`                // its clock, milliseconds since 1970 UTC
 	Version   string          `json:"version,omitempty"`
 }

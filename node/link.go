@@ -33,7 +33,9 @@ type link struct {
 
 func newLink(n *Node) (*link, error) {
 	l := &link{node: n}
-	self := clients.Self{Node: n.cfg.Node.Name, Replica: func() string { return string(n.store.Identity().Replica) }, PublicKey: n.keys.public()}
+	self := clients.Self{
+		Node: n.cfg.Node.Name, Replica: func() string { return string(n.store.Identity().Replica) }, PublicKey: n.keys.public(), Head: l.head,
+	}
 	token := func() (string, error) {
 		secret, _, err := config.ReadCredential(n.cfg)
 		return secret, err
@@ -90,6 +92,9 @@ func (l *link) hello(ctx context.Context) (feed.Peer, error) {
 	if err != nil {
 		return p, err
 	}
+	if err := l.recall(ctx, p.Saw); err != nil {
+		return p, err
+	}
 	l.mu.Lock()
 	known := l.saved.Epoch == p.Epoch && l.saved.Node == p.Node
 	l.mu.Unlock()
@@ -112,6 +117,53 @@ func (l *link) hello(ctx context.Context) (feed.Peer, error) {
 		l.mu.Unlock()
 	}
 	return p, err
+}
+
+// head returns the head of this node's log.
+func (l *link) head(ctx context.Context) (string, error) {
+	var h store.LogHead
+	err := l.node.store.Read(ctx, func(r *store.Reader) error {
+		seq, err := r.Head()
+		if err != nil || seq == 0 {
+			return err
+		}
+		h, _, err = r.LogHead(r.Identity().Epoch, seq)
+		return err
+	})
+	return h.String(), err
+}
+
+// recall holds what the parent remembers of this node's log against the log. Where the log lacks it, the database is an older copy
+// that nobody noticed (the whole machine was put back): it takes a new replica before anything is exchanged.
+func (l *link) recall(ctx context.Context, saw string) error {
+	h, err := store.ParseLogHead(saw)
+	if err != nil {
+		return err
+	}
+	n, has := l.node, false
+	err = n.store.Read(ctx, func(r *store.Reader) error {
+		var err error
+		has, err = r.Has(h)
+		return err
+	})
+	if err != nil || has {
+		return err
+	}
+	pos, err := n.store.Position(ctx, "parent", control.Push)
+	if err != nil {
+		return err
+	}
+	pushed := pos.Seq
+	if pos.Epoch != n.store.Identity().Epoch {
+		pushed = 0
+	}
+	why := "the parent remembers its change " + h.Cursor.String() + ", which it does not have"
+	if err := n.engine.RestoredLate(ctx, why, h.Epoch, pushed, l.client.Fetch); err != nil {
+		return err
+	}
+	n.deps.Log.Warn("the database is an older copy: it goes on under a new replica", "replica", string(n.store.Identity().Replica))
+	l.client.Forget()
+	return syncerr.New(syncerr.EpochChanged, "sync", "this node was restored and has a new log")
 }
 
 // Probe asks the parent who it is, for `tributary doctor` (control.Prober).

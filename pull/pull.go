@@ -69,6 +69,9 @@ func (p *Puller) Pass(ctx context.Context, wait time.Duration) (audit.Run, error
 	s := &pass{Puller: p, run: audit.Run{Direction: "pull", Peer: p.cfg.ParentURL, Outcome: "running"}}
 	s.in, s.out = p.parent.Traffic()
 	err := s.all(ctx, wait)
+	if syncerr.KindOf(err) == syncerr.EpochChanged {
+		err = s.all(ctx, wait) // one of both has another log than it had: begin with who they are
+	}
 	return s.close(ctx, err)
 }
 
@@ -89,10 +92,12 @@ func (s *pass) all(ctx context.Context, wait time.Duration) error {
 	if s.pos.Scope != s.scope() {
 		s.pos = store.Position{Scope: s.scope()} // what is wanted now was passed over before: read the log from its start
 	}
+	peer, err := s.parent.Hello(ctx) // the first thing of all: it may tell this node that it is not what it was
+	if err != nil {
+		return err
+	}
 	if s.pos.Epoch == "" {
-		if err := s.meet(ctx); err != nil {
-			return err
-		}
+		s.pos.Cursor = feed.Cursor{Epoch: peer.Epoch}
 	}
 	if err := s.retryParked(ctx); err != nil {
 		return err

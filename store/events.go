@@ -250,6 +250,16 @@ func (tx *Tx) NameReplica(r version.Replica, name string) error {
 	return tx.exec("REPLACE INTO replica (id, name) VALUES (?, ?)", string(r), name)
 }
 
+// OwnAbove returns the rows above a sequence that bear a version of a replica, in their order and without contents.
+func (r *Reader) OwnAbove(replica version.Replica, seq uint64) ([]Row, error) {
+	var out []Row
+	err := r.query.rows("", "WHERE l.seq > ? AND l.replica = ? ORDER BY l.seq", []any{seq, string(replica)}, false, func(e Row) error {
+		out = append(out, e)
+		return nil
+	})
+	return out, err
+}
+
 // Log returns every row of the log as it was written, with its content: for checks and tests.
 func (r *Reader) Log() ([]Row, error) {
 	var out []Row

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 
+	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/version"
 )
 
@@ -27,10 +28,14 @@ func (tx *Tx) SetNonce(next string) error {
 	return tx.SetState("nonce", next)
 }
 
-// Reincarnate gives the database a new replica and a new epoch in one transaction with what note adds to it.
-func (s *Store) Reincarnate(ctx context.Context, note func(*Tx, Identity)) error {
+// Reincarnate gives the database a new replica and a new epoch in one transaction with what more adds to it; ticks that more mints
+// are the new replica's.
+func (s *Store) Reincarnate(ctx context.Context, more func(*Tx) error) error {
 	err := s.Write(ctx, func(tx *Tx) error {
 		now := tx.Identity()
+		if err := tx.PassEpoch(now.Epoch); err != nil {
+			return err
+		}
 		now.Replica, now.Epoch = version.Replica(tx.NewUUID()), tx.NewUUID()
 		if err := tx.SetState("replica", string(now.Replica)); err != nil {
 			return err
@@ -38,11 +43,35 @@ func (s *Store) Reincarnate(ctx context.Context, note func(*Tx, Identity)) error
 		if err := tx.SetState("epoch", now.Epoch); err != nil {
 			return err
 		}
-		note(tx, now)
+		tx.t.identity, tx.t.ticks = &now, map[string]uint64{}
+		if err := more(tx); err != nil {
+			return err
+		}
 		return tx.NameReplica(now.Replica, now.Name)
 	})
 	if err != nil {
 		return err
 	}
 	return s.load(ctx)
+}
+
+// PassEpoch notes that an epoch is past: a peer that remembers it says nothing new.
+func (tx *Tx) PassEpoch(epoch string) error {
+	if epoch == "" {
+		return nil
+	}
+	return tx.SetState(pastEpoch(epoch), "past")
+}
+
+// Relabel gives a row of the log another stamp with the same content, and the current copy with it where the row is the newest of
+// its key. Only a database that begins a new epoch may do so: nobody has read this log.
+func (tx *Tx) Relabel(seq uint64, k fhir.Key, s version.Stamp) error {
+	v, vector, origin := s.Version, s.Vector.String(), s.Origin.String()
+	if err := tx.exec("UPDATE change_log SET replica = ?, tick = ?, vector = ?, author = ?, origin = ? WHERE seq = ?",
+		string(v.Replica), v.Tick, vector, string(s.Author), origin, seq); err != nil {
+		return err
+	}
+	delete(tx.t.current, k)
+	return tx.exec("UPDATE resource SET replica = ?, tick = ?, vector = ?, author = ?, origin = ?, delivered = '' WHERE type = ? AND id = ? AND seq = ?",
+		string(v.Replica), v.Tick, vector, string(s.Author), origin, k.Type, k.ID, seq)
 }

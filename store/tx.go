@@ -27,6 +27,7 @@ type transaction struct {
 	dirtyCounters map[string]bool
 	dirtyTicks    map[string]bool
 	current       map[fhir.Key]*Current
+	identity      *Identity // taken on in this transaction, nil for the store's
 	wrote         bool
 	anyHeld       bool // false where the tables were empty when the transaction began: most need no look at them
 	anyParked     bool
@@ -118,6 +119,7 @@ func (t *transaction) forget() {
 	t.counters, t.ticks = map[string]uint64{}, map[string]uint64{}
 	t.dirtyCounters, t.dirtyTicks = map[string]bool{}, map[string]bool{}
 	t.current = map[fhir.Key]*Current{}
+	t.identity = nil
 }
 
 func (t *transaction) counter(name string) (uint64, error) {
@@ -190,8 +192,13 @@ func formatUUID(b [16]byte) string {
 // Now returns the injected clock's time in milliseconds since 1970 UTC.
 func (tx *Tx) Now() int64 { return tx.t.store.opts.Clock().UnixMilli() }
 
-// Identity returns whose data this is.
-func (tx *Tx) Identity() Identity { return tx.t.store.Identity() }
+// Identity returns whose data this is, as this transaction leaves it.
+func (tx *Tx) Identity() Identity {
+	if tx.t.identity != nil {
+		return *tx.t.identity
+	}
+	return tx.t.store.Identity()
+}
 
 // NextTick mints the next version of a resource type for this node's replica. Ticks of a (replica, type) are contiguous from
 // 1: one that is minted in a transaction which fails was never given.

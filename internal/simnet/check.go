@@ -193,7 +193,7 @@ func (n *Net) checkAccepted(views []view) []error {
 		for i, v := range views {
 			c, ok := v.copies[k]
 			for _, a := range all {
-				if !ok || !c.Stamp.Vector.Contains(a.stamp.Version) {
+				if !ok || !c.Stamp.Vector.Contains(a.stamp.Version) && !n.writtenAgain(k, a, views) {
 					wrong = append(wrong, fmt.Errorf("%s: %s %s, written at %s, was never seen by what stands (promise 1)", n.nodes[i].name, k, a.stamp.Version, a.at))
 				}
 			}
@@ -229,6 +229,26 @@ func (n *Net) survived(k fhir.Key, all []accepted, views []view) []accepted {
 		}
 	}
 	return out
+}
+
+// writtenAgain reports whether a restored node gave a write another version, because its own had been given before.
+func (n *Net) writtenAgain(k fhir.Key, a accepted, views []view) bool {
+	if n.find(a.at).lost == 0 {
+		return false
+	}
+	for _, later := range n.accepted[k] { // an edit of it counts, too
+		if later.at == a.at && later.stamp.Version != a.stamp.Version && later.stamp.Vector.Contains(a.stamp.Version) && n.writtenAgain(k, later, views) {
+			return true
+		}
+	}
+	for _, v := range views {
+		for _, row := range v.rows {
+			if row.Key == k && row.Stamp.Version.Replica != a.stamp.Version.Replica && row.Stamp.Origin == row.Stamp.Version && row.Stamp.SameContent(a.stamp) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // checkMinted: invariant 7, no version stands for two contents, whoever logged it.

@@ -21,14 +21,44 @@ func (x *Node) backUpOrRestore(ctx context.Context) error {
 		if err := copyFolder(x.dir, to); err != nil {
 			return err
 		}
+		if err := copyFile(x.nonce(), to+".nonce"); err != nil {
+			return err
+		}
 	} else {
-		x.net.logf("%s is restored from its backup", x.name)
+		whole := x.leaf() && x.net.rand.IntN(2) == 0 // the nonce is put back, too: only the parent can tell
+		x.net.logf("%s is restored from its backup, whole machine: %v", x.name, whole)
 		x.lost++
 		if err := copyFolder(to, x.dir); err != nil {
 			return err
 		}
+		if whole {
+			if err := copyFile(to+".nonce", x.nonce()); err != nil {
+				return err
+			}
+		}
 	}
 	return x.start(ctx)
+}
+
+func (x *Node) nonce() string {
+	return filepath.Join(filepath.Dir(x.dir), "."+filepath.Base(x.dir)+".nonce")
+}
+
+func (x *Node) leaf() bool {
+	for _, o := range x.net.nodes {
+		if o.parent == x {
+			return false
+		}
+	}
+	return x.parent != nil
+}
+
+func copyFile(from, to string) error {
+	b, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, b, 0o600)
 }
 
 func copyFolder(from, to string) error {

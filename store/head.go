@@ -1,0 +1,121 @@
+package store
+
+import (
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	"github.com/tributary-sync/tributary/feed"
+	"github.com/tributary-sync/tributary/syncerr"
+	"github.com/tributary-sync/tributary/version"
+)
+
+// LogHead is a position in a node's log with a check of what stands there and before it. Who remembers it can tell later whether the
+// log still has the past that it had (DESIGN.md 4.3, restore and clone).
+type LogHead struct {
+	feed.Cursor
+	Check string // hexadecimal digits
+}
+
+// String returns "epoch:sequence:check".
+func (h LogHead) String() string {
+	if h.IsZero() {
+		return ""
+	}
+	return h.Cursor.String() + ":" + h.Check
+}
+
+// ParseLogHead reads what String writes; it returns an Invalid error for anything else.
+func ParseLogHead(s string) (LogHead, error) {
+	if s == "" {
+		return LogHead{}, nil
+	}
+	i := strings.LastIndexByte(s, ':')
+	if i < 0 || len(s)-i-1 != checkDigits {
+		return LogHead{}, syncerr.New(syncerr.Invalid, "read log head", "%.100q is not epoch:sequence:check", s)
+	}
+	if _, err := hex.DecodeString(s[i+1:]); err != nil {
+		return LogHead{}, syncerr.New(syncerr.Invalid, "read log head", "%.100q is not epoch:sequence:check", s)
+	}
+	c, err := feed.ParseCursor(s[:i])
+	return LogHead{Cursor: c, Check: s[i+1:]}, err
+}
+
+const (
+	checkDigits = 32
+	checkRows   = 16 // rows that a check covers: two pasts that differ differ in one of the last of them
+)
+
+// LogHead returns the check at a sequence, over that row and those before it; false where the log has no such row.
+func (q *query) LogHead(epoch string, seq uint64) (LogHead, bool, error) {
+	sum := sha256.New()
+	found := false
+	err := q.each("SELECT seq, type, id, replica, tick, deleted, hash FROM change_log WHERE seq <= ? ORDER BY seq DESC LIMIT ?", []any{seq, checkRows},
+		func(rows *sql.Rows) error {
+			var at, tick uint64
+			var typ, id, replica string
+			var deleted int
+			var hash []byte
+			if err := rows.Scan(&at, &typ, &id, &replica, &tick, &deleted, &hash); err != nil {
+				return err
+			}
+			found = found || at == seq
+			_, err := fmt.Fprintf(sum, "%d %s/%s %d-%s %d %x\n", at, typ, id, tick, replica, deleted, hash)
+			return err
+		})
+	h := LogHead{Cursor: feed.Cursor{Epoch: epoch, Seq: seq}, Check: hex.EncodeToString(sum.Sum(nil))[:checkDigits]}
+	return h, found, err
+}
+
+// Has reports whether the log still has the past that a head was made of. A head of an epoch that this log had before its present
+// one is had; one of an epoch that it never had is of a later life of this database.
+func (r *Reader) Has(h LogHead) (bool, error) {
+	if h.IsZero() || h.Seq == 0 {
+		return true, nil
+	}
+	if h.Epoch != r.Identity().Epoch {
+		var past string
+		return r.one("SELECT value FROM node_state WHERE name = ?", []any{pastEpoch(h.Epoch)}, &past)
+	}
+	now, found, err := r.LogHead(h.Epoch, h.Seq)
+	return found && now.Check == h.Check, err
+}
+
+// Remember keeps a child's log head, in the transaction of what was taken from it.
+func (tx *Tx) Remember(child string, h LogHead) error {
+	if h.IsZero() {
+		return nil
+	}
+	return tx.SetState(headOf(child), h.String())
+}
+
+func pastEpoch(epoch string) string { return "epoch/" + epoch }
+
+func headOf(child string) string { return "head/" + child }
+
+// Remembered returns the log head of a child that was remembered last, the zero head where there is none.
+func (q *query) Remembered(child string) (LogHead, error) {
+	var text string
+	if _, err := q.one("SELECT value FROM node_state WHERE name = ?", []any{headOf(child)}, &text); err != nil {
+		return LogHead{}, err
+	}
+	return ParseLogHead(text)
+}
+
+// LastTicks returns, by resource type, the last tick of a replica in the log up to a sequence.
+func (q *query) LastTicks(replica version.Replica, upTo uint64) (map[string]uint64, error) {
+	out := map[string]uint64{}
+	err := q.each("SELECT type, MAX(tick) FROM change_log WHERE replica = ? AND seq <= ? GROUP BY type", []any{string(replica), upTo},
+		func(rows *sql.Rows) error {
+			var t string
+			var n uint64
+			if err := rows.Scan(&t, &n); err != nil {
+				return err
+			}
+			out[t] = n
+			return nil
+		})
+	return out, err
+}
