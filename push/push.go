@@ -79,7 +79,11 @@ func (p *Pusher) idle(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	head, err := st.Head(ctx)
-	if err != nil || pos.Cursor != head || !strings.HasSuffix(pos.Scope, "|"+p.scope()) {
+	if err != nil || pos.Cursor != head {
+		return false, err
+	}
+	peer, err := p.parent.Hello(ctx) // asked once; again when the pull found that it has another log
+	if err != nil || pos.Scope != peer.Epoch+"|"+p.scope() {
 		return false, err
 	}
 	held, err := st.Held(ctx, 1)

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"gorm.io/gorm"
+
+	"github.com/tributary-sync/tributary/syncerr"
 )
 
 // commits coalesces writers into group commits: the first waiting writer commits for those behind it, so that many small
@@ -46,8 +48,16 @@ func (s *Store) Write(ctx context.Context, fn func(*Tx) error) error {
 	g.waiting = append(g.waiting[:0], g.waiting[n:]...)
 	g.mu.Unlock()
 
+	whole := false
+	defer func() { s.release(group, w, whole) }() // also when a writer panics: those who wait must not wait for ever
 	s.commit(group)
+	whole = true
+	return w.err
+}
 
+// release lets the next group begin and tells the others of this one that they are done.
+func (s *Store) release(group []*write, leader *write, whole bool) {
+	g := &s.group
 	g.mu.Lock()
 	if len(g.waiting) > 0 {
 		g.waiting[0].done <- true
@@ -56,11 +66,14 @@ func (s *Store) Write(ctx context.Context, fn func(*Tx) error) error {
 	}
 	g.mu.Unlock()
 	for _, other := range group {
-		if other != w {
-			other.done <- false
+		if other == leader {
+			continue
 		}
+		if !whole {
+			other.err = syncerr.New(syncerr.Transient, "write", "another writer of the same commit failed").WithHint("Try again")
+		}
+		other.done <- false
 	}
-	return w.err
 }
 
 // commit runs the group in one transaction. Where that fails as a whole, each of its writers is tried alone, so that one
