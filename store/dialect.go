@@ -94,7 +94,7 @@ func openSQLite(opts Options, create bool) (writer, reader *gorm.DB, err error) 
 		sync = "OFF"
 	}
 	dsn := fileURI(path) + "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(" + sync + ")&_pragma=foreign_keys(0)"
-	if writer, err = gorm.Open(gsqlite.Open(dsn+"&_txlock=immediate&_pragma=cache_size(-24000)&_pragma=wal_autocheckpoint(4000)"), gormConfig(opts)); err != nil {
+	if writer, err = gorm.Open(gsqlite.Open(dsn+"&_txlock=immediate&_pragma=cache_size(-16000)&_pragma=wal_autocheckpoint(4000)"), gormConfig(opts)); err != nil {
 		return nil, nil, dialect{kind: kindSQLite}.wrap("open database "+path, err)
 	}
 	wdb, err := sqlDB(writer)
@@ -105,7 +105,7 @@ func openSQLite(opts Options, create bool) (writer, reader *gorm.DB, err error) 
 	if err := wdb.Ping(); err != nil {
 		return writer, nil, dialect{kind: kindSQLite}.wrap("open database "+path, err)
 	}
-	if reader, err = gorm.Open(gsqlite.Open(dsn+"&_pragma=query_only(1)&_pragma=cache_size(-4000)"), gormConfig(opts)); err != nil {
+	if reader, err = gorm.Open(gsqlite.Open(dsn+"&_pragma=query_only(1)&_pragma=cache_size(-2000)"), gormConfig(opts)); err != nil {
 		return writer, nil, dialect{kind: kindSQLite}.wrap("open database "+path, err)
 	}
 	rdb, err := sqlDB(reader)

@@ -3,6 +3,9 @@ package main
 import (
 	"context"
 	"log/slog"
+	"runtime/debug"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -25,8 +28,15 @@ func (a *app) serveCommand() *cobra.Command {
 	}
 }
 
+// garbage is how much memory may be waiting to be used again, in percent of what is in use: a clinic's computer has more time than
+// memory. GOGC in the environment goes before it.
+const garbage = 50
+
 func (a *app) serve(ctx context.Context, cfg config.Config) (err error) {
 	log := a.logger(cfg)
+	if !slices.ContainsFunc(a.env, func(e string) bool { return strings.HasPrefix(e, "GOGC=") }) {
+		debug.SetGCPercent(garbage)
+	}
 	n, err := node.New(ctx, cfg, node.Deps{Clock: a.clock, Log: log, Version: a.version})
 	if err != nil {
 		return err

@@ -64,7 +64,7 @@ func bareLoop(b *testing.B, from string) time.Duration {
 		b.Fatal(err)
 	}
 	defer src.Close()
-	dst, err := sql.Open("sqlite", "file:"+to+"?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=cache_size(-24000)&_pragma=wal_autocheckpoint(4000)&_txlock=immediate")
+	dst, err := sql.Open("sqlite", "file:"+to+"?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=cache_size(-16000)&_pragma=wal_autocheckpoint(4000)&_txlock=immediate")
 	if err != nil {
 		b.Fatal(err)
 	}
