@@ -4,7 +4,6 @@ package pull
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -66,22 +65,19 @@ const pagesAhead = 10
 func (p *Puller) Pass(ctx context.Context, wait time.Duration) (audit.Run, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s := &pass{Puller: p, run: audit.Run{Direction: "pull", Peer: p.cfg.ParentURL, Outcome: "running"}}
-	s.in, s.out = p.parent.Traffic()
+	s := &pass{Puller: p, Pass: p.eng.Begin("pull", p.cfg.ParentURL, p.cfg.Clock, p.parent.Traffic)}
 	err := s.all(ctx, wait)
 	if syncerr.KindOf(err) == syncerr.EpochChanged {
 		err = s.all(ctx, wait) // one of both has another log than it had: begin with who they are
 	}
-	return s.close(ctx, err)
+	return s.Close(ctx, err)
 }
 
 // pass is one run of Pass.
 type pass struct {
 	*Puller
-	run     audit.Run
-	open    bool
-	pos     store.Position
-	in, out int64
+	*engine.Pass
+	pos store.Position
 }
 
 func (s *pass) all(ctx context.Context, wait time.Duration) error {
@@ -130,7 +126,7 @@ func (s *pass) scope() string {
 
 func (s *pass) link() engine.Link {
 	return engine.Link{
-		Peer: s.run.Peer, Epoch: s.pos.Epoch, Follows: s.cfg.Follows, ParentURL: s.cfg.ParentURL, ClientName: "node", Run: s.run.ID,
+		Peer: s.Run.Peer, Epoch: s.pos.Epoch, Follows: s.cfg.Follows, ParentURL: s.cfg.ParentURL, ClientName: "node", Run: s.Run.ID,
 	}
 }
 
@@ -151,7 +147,7 @@ func (s *pass) newEpoch(ctx context.Context) error {
 		return err
 	}
 	return s.eng.Note(ctx, audit.Record{
-		Operation: audit.Pull, Outcome: audit.Done, Action: "NEW-EPOCH", Peer: s.run.Peer, ParentURL: s.cfg.ParentURL,
+		Operation: audit.Pull, Outcome: audit.Done, Action: "NEW-EPOCH", Peer: s.Run.Peer, ParentURL: s.cfg.ParentURL,
 		Details: "the parent's log no longer continues " + old.String() + "; it is read again from its start",
 	})
 }
@@ -169,7 +165,7 @@ func (s *pass) batch(ctx context.Context, b feedreader.Batch) error {
 		return nil
 	}
 	if len(b.Events) > 0 {
-		if err := s.start(ctx); err != nil {
+		if err := s.Open(ctx); err != nil {
 			return err
 		}
 		if err := s.complete(ctx, b.Events); err != nil {
@@ -177,12 +173,7 @@ func (s *pass) batch(ctx context.Context, b feedreader.Batch) error {
 		}
 	}
 	next := store.Position{Cursor: b.Cursor, Scope: s.scope(), Backlog: b.Backlog}
-	eb := engine.Batch{Link: s.link(), Events: b.Events, Names: b.Names, Position: &next}
-	if s.open {
-		s.traffic()
-		eb.Run = &s.run
-	}
-	if _, err := s.eng.Accept(ctx, eb); err != nil {
+	if _, err := s.eng.Accept(ctx, engine.Batch{Link: s.link(), Events: b.Events, Names: b.Names, Position: &next, Run: s.Counts()}); err != nil {
 		return err
 	}
 	s.pos = next
@@ -221,51 +212,13 @@ func (s *pass) complete(ctx context.Context, events []feed.Event) error {
 	return nil
 }
 
-// start opens the row of the run before the first batch is committed.
-func (s *pass) start(ctx context.Context) error {
-	if s.open {
-		return nil
-	}
-	s.run.ID, s.run.Started = s.eng.Store().NewUUID(), s.cfg.Clock().UnixMilli()
-	s.open = true
-	return s.eng.OpenRun(ctx, s.run)
-}
-
-func (s *pass) traffic() {
-	in, out := s.parent.Traffic()
-	s.run.BytesIn, s.run.BytesOut = in-s.in, out-s.out
-}
-
-func (s *pass) close(ctx context.Context, err error) (audit.Run, error) {
-	if err == nil && !s.open {
-		return audit.Run{}, nil
-	}
-	s.run.Outcome = "done"
-	switch {
-	case err != nil && ctx.Err() != nil: // the node stops, or an operator asked for a pass of his own
-		if !s.open {
-			return audit.Run{}, err
-		}
-		s.run.Outcome = "interrupted"
-		ctx = context.WithoutCancel(ctx)
-	case err != nil:
-		s.run.Outcome, s.run.Error = "failed", err.Error()
-		if oerr := s.start(ctx); oerr != nil {
-			return s.run, errors.Join(err, oerr)
-		}
-	}
-	s.traffic()
-	s.run.Finished = s.cfg.Clock().UnixMilli()
-	return s.run, errors.Join(err, s.eng.CloseRun(ctx, s.run))
-}
-
 // retryParked tries again what is due: each unit or single event as it came, with a fresh content from the parent.
 func (s *pass) retryParked(ctx context.Context) error {
 	due, err := s.eng.Store().Parked(ctx, store.ParkedFilter{Direction: "pull", DueBy: s.cfg.Clock().UnixMilli(), Limit: 200})
 	if err != nil || len(due) == 0 {
 		return err
 	}
-	if err := s.start(ctx); err != nil {
+	if err := s.Open(ctx); err != nil {
 		return err
 	}
 	for i := 0; i < len(due); {
@@ -287,8 +240,7 @@ func (s *pass) retryParked(ctx context.Context) error {
 				events[j].Content = due[i+j].Content
 			}
 		}
-		s.traffic()
-		if _, err := s.eng.Accept(ctx, engine.Batch{Link: s.link(), Events: events, Run: &s.run}); err != nil {
+		if _, err := s.eng.Accept(ctx, engine.Batch{Link: s.link(), Events: events, Run: s.Counts()}); err != nil {
 			return err
 		}
 		i = n

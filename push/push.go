@@ -5,7 +5,6 @@ package push
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -62,13 +61,12 @@ func (p *Pusher) Pass(ctx context.Context) (audit.Run, error) {
 	if err != nil || idle {
 		return audit.Run{}, err
 	}
-	s := &pass{Pusher: p, run: audit.Run{Direction: "push", Peer: p.cfg.ParentURL, Outcome: "running"}}
-	s.in, s.out = p.parent.Traffic()
+	s := &pass{Pusher: p, Pass: p.eng.Begin("push", p.cfg.ParentURL, p.cfg.Clock, p.parent.Traffic)}
 	err = s.all(ctx)
 	if syncerr.KindOf(err) == syncerr.EpochChanged {
 		err = s.all(ctx) // the parent has another log than it had: who it is was forgotten, and is asked again
 	}
-	return s.close(ctx, err)
+	return s.Close(ctx, err)
 }
 
 // idle reports whether nothing has happened since the last pass: then there is no reason to wake the link.
@@ -104,15 +102,13 @@ func (p *Pusher) scope() string {
 // pass is one run of Pass.
 type pass struct {
 	*Pusher
-	run     audit.Run
-	open    bool
-	peer    feed.Peer
-	pos     store.Position
-	in, out int64
+	*engine.Pass
+	peer feed.Peer
+	pos  store.Position
 }
 
 func (s *pass) link() engine.Link {
-	return engine.Link{Peer: s.run.Peer, Epoch: s.peer.Epoch, ParentURL: s.cfg.ParentURL, ClientName: "node", Run: s.run.ID}
+	return engine.Link{Peer: s.Run.Peer, Epoch: s.peer.Epoch, ParentURL: s.cfg.ParentURL, ClientName: "node", Run: s.Run.ID}
 }
 
 func (s *pass) all(ctx context.Context) error {
@@ -150,7 +146,7 @@ func (s *pass) all(ctx context.Context) error {
 func (s *pass) send(ctx context.Context, events []feed.Event, names []feed.Name, next *store.Position) error {
 	d := engine.Delivery{Events: events, Position: next}
 	if len(events) > 0 {
-		if err := s.start(ctx); err != nil {
+		if err := s.Open(ctx); err != nil {
 			return err
 		}
 		if err := s.deliver(ctx, &d, names); err != nil {
@@ -159,11 +155,7 @@ func (s *pass) send(ctx context.Context, events []feed.Event, names []feed.Name,
 	} else if next != nil && *next == s.pos {
 		return nil
 	}
-	d.Link = s.link()
-	if s.open {
-		s.traffic()
-		d.Run = &s.run
-	}
+	d.Link, d.Run = s.link(), s.Counts()
 	if err := s.eng.Confirm(ctx, d); err != nil {
 		return err
 	}
@@ -308,41 +300,4 @@ func (s *pass) retryParked(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-func (s *pass) start(ctx context.Context) error {
-	if s.open {
-		return nil
-	}
-	s.run.ID, s.run.Started = s.eng.Store().NewUUID(), s.cfg.Clock().UnixMilli()
-	s.open = true
-	return s.eng.OpenRun(ctx, s.run)
-}
-
-func (s *pass) traffic() {
-	in, out := s.parent.Traffic()
-	s.run.BytesIn, s.run.BytesOut = in-s.in, out-s.out
-}
-
-func (s *pass) close(ctx context.Context, err error) (audit.Run, error) {
-	if err == nil && !s.open {
-		return audit.Run{}, nil
-	}
-	s.run.Outcome = "done"
-	switch {
-	case err != nil && ctx.Err() != nil: // the node stops, or an operator asked for a pass of his own
-		if !s.open {
-			return audit.Run{}, err
-		}
-		s.run.Outcome = "interrupted"
-		ctx = context.WithoutCancel(ctx)
-	case err != nil:
-		s.run.Outcome, s.run.Error = "failed", err.Error()
-		if oerr := s.start(ctx); oerr != nil {
-			return s.run, errors.Join(err, oerr)
-		}
-	}
-	s.traffic()
-	s.run.Finished = s.cfg.Clock().UnixMilli()
-	return s.run, errors.Join(err, s.eng.CloseRun(ctx, s.run))
 }
