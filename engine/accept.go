@@ -289,31 +289,6 @@ func (a *acceptance) unit(g []incoming) error {
 	return nil
 }
 
-// lacking returns a refusal for an event that came without a content which this node does not have.
-func (a *acceptance) lacking(in incoming) (refusal, err error) {
-	if in.packed != nil || in.Stamp.Deleted {
-		return nil, nil
-	}
-	cur, ok, err := a.tx.Current(in.Key)
-	if err != nil || ok && (cur.Stamp.Hash == in.Stamp.Hash || cur.Stamp.Vector.Contains(in.Stamp.Version)) {
-		return nil, err
-	}
-	return syncerr.New(syncerr.Transient, "accept "+in.Key.String(), "version %s came without its content", in.Stamp.Version), nil
-}
-
-func (a *acceptance) park(in incoming, refusal error) error {
-	if !a.link.fromParent() {
-		return nil // the child keeps it: it gets the receipt
-	}
-	if in.Key.Validate() != nil {
-		in.Key = fhir.Key{Type: "Basic", ID: "unreadable"}
-	}
-	return a.tx.Park(store.Parked{
-		Direction: "pull", Peer: "parent", Key: in.Key, Cursor: feed.Cursor{Epoch: a.link.Epoch, Seq: in.Seq}, Unit: in.Unit, UnitSize: in.UnitSize,
-		Action: in.Action, Stamp: in.Stamp, Content: in.Event.Content, Reason: refusal.Error(), Kind: syncerr.KindOf(refusal).String(),
-	})
-}
-
 // record counts an event, writes its audit row and completes its receipt.
 func (a *acceptance) record(in incoming, r *feed.Receipt, conflict string) error {
 	cur, ok, err := a.tx.Current(in.Key)
@@ -340,7 +315,7 @@ func (a *acceptance) record(in incoming, r *feed.Receipt, conflict string) error
 		a.run.Applied++
 	}
 	if r.Result != feed.Refused {
-		if _, err := a.tx.Unpark("parent", "pull", in.Key); err != nil {
+		if _, err := a.tx.Unpark("parent", "pull", in.Key, cur.Stamp.Vector.Union(in.Stamp.Vector)); err != nil {
 			return err
 		}
 	}
@@ -348,7 +323,7 @@ func (a *acceptance) record(in incoming, r *feed.Receipt, conflict string) error
 		return nil
 	}
 	a.tx.Audit(audit.Record{
-		Operation: a.link.operation(), Outcome: outcome, Action: string(in.Action), Key: in.Key, Version: in.Stamp.Version,
+		Operation: a.link.operation(), Outcome: outcome, Action: string(in.Action), Key: in.Key, Version: nameable(in.Stamp),
 		Peer: a.link.Peer, Run: a.link.Run, URL: "/fhir/R4/" + in.Key.String(), ParentURL: a.link.ParentURL, LocalURL: a.e.cfg.URL,
 		LinkType: a.link.ClientName, Conflict: conflict, Bytes: int64(len(in.Content)), Details: r.Reason, HTTPStatus: 200,
 	})

@@ -43,7 +43,7 @@ type Written struct {
 
 // Author carries out writes of a local application: all of them or none, in one transaction. Several writes that change
 // something become a unit and travel together. actor names who wrote, for the audit. It returns Precondition where If-Match or
-// If-None-Match does not hold, Conflict where two writes name one key, TooLarge, and errors of the store.
+// If-None-Match does not hold, Invalid where two writes name one key, Conflict where a Create finds a copy, TooLarge, and errors of the store.
 func (e *Engine) Author(ctx context.Context, actor string, writes []Write) ([]Written, error) {
 	ready := make([]authoring, len(writes))
 	seen := map[fhir.Key]bool{}

@@ -88,7 +88,7 @@ func (e *Engine) confirmOne(tx *store.Tx, d Delivery, ev feed.Event, r feed.Rece
 		if err := e.unite(tx, d.Link, ev, r); err != nil {
 			return err
 		}
-		if _, err := tx.Unpark("parent", "push", ev.Key); err != nil {
+		if _, err := tx.Unpark("parent", "push", ev.Key, ev.Stamp.Vector); err != nil {
 			return err
 		}
 	}

@@ -116,7 +116,11 @@ func (a *acceptance) conflict(in incoming, local version.Stamp) (feed.Result, st
 	if err != nil {
 		return "", "", err
 	}
-	res := a.e.cfg.Policies.Resolve(in.Key.Type, local, in.Stamp, named(a.tx))
+	var unread error
+	res := a.e.cfg.Policies.Resolve(in.Key.Type, local, in.Stamp, named(a.tx, &unread))
+	if unread != nil {
+		return "", "", unread
+	}
 	row := store.Conflict{
 		Key: in.Key, Status: store.ConflictDecided, Rule: string(res.Rule), Winner: "local", Flagged: res.Flagged, Peer: a.link.Peer,
 		Local: local, LocalContent: mine.Body, Incoming: in.Stamp, IncomingContent: in.Content,
@@ -191,10 +195,7 @@ func (e *Engine) Lacking(ctx context.Context, events []feed.Event) ([]feed.Ref, 
 		if ev.Content != nil || ev.Stamp.Deleted {
 			continue
 		}
-		local := have[ev.Key].Stamp
-		switch v := reconcile.Decide(local, ev.Stamp); {
-		case v == reconcile.Already, v == reconcile.Superseded, local.Hash == ev.Stamp.Hash && !local.IsZero():
-		default:
+		if needsContent(have[ev.Key].Stamp, ev.Stamp) {
 			out = append(out, feed.Ref{Key: ev.Key, Version: ev.Stamp.Version})
 		}
 	}
@@ -209,13 +210,23 @@ func (e *Engine) DecideHolds(ctx context.Context, link Link) error {
 		return err
 	}
 	var events []feed.Event
-	for _, h := range held {
-		if !link.follower(h.Key.Type) {
-			events = append(events, h.Event())
+	err = e.store.Read(ctx, func(r *store.Reader) error {
+		for _, h := range held {
+			if link.follower(h.Key.Type) {
+				continue
+			}
+			_, asked, err := r.OpenConflict(h.Key)
+			if err != nil {
+				return err
+			}
+			if !asked { // a person has the key before him: what he decides ends the hold, or it is looked at again then
+				events = append(events, h.Event())
+			}
 		}
-	}
-	if len(events) == 0 {
 		return nil
+	})
+	if err != nil || len(events) == 0 {
+		return err
 	}
 	_, err = e.Accept(ctx, Batch{Link: link, Events: events})
 	return err
@@ -240,15 +251,22 @@ func (e *Engine) Resolve(ctx context.Context, uuid string, choice Choice, actor 
 	if err != nil {
 		return err
 	}
+	gone := syncerr.New(syncerr.NotFound, "resolve conflict", "there is no open conflict %s", uuid).WithHint("`tributary conflict list` shows them")
 	if len(open) == 0 {
-		return syncerr.New(syncerr.NotFound, "resolve conflict", "there is no open conflict %s", uuid).WithHint("`tributary conflict list` shows them")
-	}
-	c := open[0]
-	in := e.prepareOne(feed.Event{Key: c.Key, Action: actionOf(c.Incoming), Stamp: c.Incoming, Content: c.IncomingContent})
-	if in.refusal != nil {
-		return in.refusal
+		return gone
 	}
 	return e.store.Write(ctx, func(tx *store.Tx) error {
+		c, ok, err := tx.OpenConflict(open[0].Key) // a newer copy may have come, or another person decided
+		if err != nil {
+			return err
+		}
+		if !ok || c.UUID != uuid {
+			return gone
+		}
+		in := e.prepareOne(feed.Event{Key: c.Key, Action: actionOf(c.Incoming), Stamp: c.Incoming, Content: c.IncomingContent})
+		if in.refusal != nil {
+			return in.refusal
+		}
 		cur, _, err := tx.Get(c.Key) // it may have been edited since
 		if err != nil {
 			return err

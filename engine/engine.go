@@ -90,10 +90,14 @@ func (l Link) direction() string {
 	return "receive"
 }
 
-// named returns a lookup of node names for policies, reading within the transaction.
-func named(tx *store.Tx) func(version.Replica) string {
+// named returns a lookup of node names for policies, reading within the transaction. What was chosen does not count where unread was
+// set: a name could not be read.
+func named(tx *store.Tx, unread *error) func(version.Replica) string {
 	return func(r version.Replica) string {
 		names, err := tx.Names([]version.Replica{r})
+		if err != nil {
+			*unread = err
+		}
 		if err != nil || len(names) == 0 {
 			return ""
 		}

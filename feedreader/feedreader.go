@@ -51,7 +51,9 @@ func (r Reader) Page(ctx context.Context, req feed.Request, flush func(Batch) er
 	if end.Cursor.Epoch != c.epoch || end.Cursor.Seq < c.last {
 		return end, syncerr.New(syncerr.Invalid, "read feed", "the page ends at %s, behind its own events or in another log", end.Cursor)
 	}
-	c.close() // the source says that the page is whole: what is missing of a unit is not for this reader
+	if err := c.close(); err != nil { // the source says that the page is whole: what is missing of a unit is not for this reader
+		return end, err
+	}
 	return end, flush(Batch{Events: c.events, Names: c.names, Cursor: end.Cursor, Backlog: end.Backlog, Last: true})
 }
 
@@ -101,31 +103,28 @@ func (c *cutter) event(ev feed.Event) error {
 	}
 	if len(c.unit) > 0 && ev.Unit != c.unit[0].Unit {
 		// Members of types that are not wanted are not in the page, so a unit is whole where the next one begins.
-		c.close()
-	}
-	if ev.Unit != "" {
-		c.unit = append(c.unit, ev)
-		if len(c.unit) == ev.UnitSize {
-			c.close()
+		if err := c.close(); err != nil {
+			return err
 		}
-	} else {
-		c.events = append(c.events, ev)
-		c.bytes += len(ev.Content)
 	}
-	if c.full() && len(c.unit) == 0 {
-		return c.rest()
+	if ev.Unit == "" {
+		return c.add(ev)
+	}
+	if c.unit = append(c.unit, ev); len(c.unit) == ev.UnitSize {
+		return c.close()
 	}
 	return nil
 }
 
-func (c *cutter) close() {
-	for _, ev := range c.unit {
-		c.bytes += len(ev.Content)
-	}
-	c.events, c.unit = append(c.events, c.unit...), c.unit[:0]
+// close adds the unit that is whole now.
+func (c *cutter) close() error {
+	unit := c.unit
+	c.unit = nil
+	return c.add(unit...)
 }
 
-func (c *cutter) full() bool {
+// add takes what must not be parted into the batch. A batch that would grow over its bounds by it is flushed before.
+func (c *cutter) add(whole ...feed.Event) error {
 	events, bytes := c.limit.Events, c.limit.Bytes
 	if events <= 0 {
 		events = 500
@@ -133,7 +132,20 @@ func (c *cutter) full() bool {
 	if bytes <= 0 {
 		bytes = 4 << 20
 	}
-	return len(c.events) >= events || c.bytes >= bytes
+	size := 0
+	for _, ev := range whole {
+		size += len(ev.Content)
+	}
+	if len(c.events)+len(whole) > events || c.bytes+size > bytes {
+		if err := c.rest(); err != nil {
+			return err
+		}
+	}
+	c.events, c.bytes = append(c.events, whole...), c.bytes+size
+	if len(c.events) >= events || c.bytes >= bytes {
+		return c.rest()
+	}
+	return nil
 }
 
 // rest flushes the whole events so far, with the cursor behind the last of them.

@@ -25,7 +25,7 @@ func (tx *Tx) Audit(r audit.Record) string {
 		r.Creator = tx.Identity().Name
 	}
 	tx.audits = append(tx.audits, []any{
-		r.UUID, boolInt(r.Outcome.Success()), timeText(r.Time), r.Key.Type, r.Key.ID, r.Version.String(),
+		r.UUID, boolInt(r.Outcome.Success()), timeText(r.Time), clip(r.Key.Type, 40), clip(r.Key.ID, 64), r.Version.String(),
 		clip(r.URL, 500), nil, clip(r.ParentURL, 255), clip(r.LocalURL, 255), r.Action, clip(r.Details, 4000), string(r.Operation),
 		r.LinkType, null(r.Next), clip(r.Creator, 100), null(r.Conflict), clip(r.Peer, 100), r.Run, string(r.Outcome), r.HTTPStatus, r.Bytes, r.Duration,
 	})

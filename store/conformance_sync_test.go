@@ -231,8 +231,11 @@ func TestConformanceParked(t *testing.T) {
 			t.Errorf("%d are due after all were asked for", n)
 		}
 		w.do(func(tx *store.Tx) error {
+			if was, err := tx.Unpark("district", "pull", p.Key, version.Vector{{Replica: far, Tick: 3}, {Replica: further, Tick: 9}}); was || err != nil {
+				t.Errorf("unpark by what has not seen it: %v, %v", was, err)
+			}
 			for i, want := range []bool{true, false} {
-				if was, err := tx.Unpark("district", "pull", p.Key); was != want || err != nil {
+				if was, err := tx.Unpark("district", "pull", p.Key, p.Stamp.Vector); was != want || err != nil {
 					t.Errorf("unpark %d: %v, %v", i, was, err)
 				}
 			}

@@ -77,13 +77,18 @@ func retryAfter(attempts int) int64 {
 	return min(day, minute<<(attempts-1))
 }
 
-// Unpark removes what is parked of a key. It reports whether there was something.
-func (tx *Tx) Unpark(peer, direction string, k fhir.Key) (bool, error) {
+// Unpark removes what is parked of a key if seen contains its version: what nobody has seen stays parked, whatever else of the key
+// was taken. It reports whether something was removed.
+func (tx *Tx) Unpark(peer, direction string, k fhir.Key, seen version.Vector) (bool, error) {
 	if !tx.t.anyParked {
 		return false, nil
 	}
-	var n int
-	if ok, err := tx.one("SELECT attempts FROM sync_parked WHERE peer = ? AND direction = ? AND type = ? AND id = ?", []any{peer, direction, k.Type, k.ID}, &n); err != nil || !ok {
+	var text string
+	if ok, err := tx.one("SELECT stamp FROM sync_parked WHERE peer = ? AND direction = ? AND type = ? AND id = ?", []any{peer, direction, k.Type, k.ID}, &text); err != nil || !ok {
+		return false, err
+	}
+	var parked version.Stamp
+	if err := json.Unmarshal([]byte(text), &parked); err != nil || !seen.Contains(parked.Version) {
 		return false, err
 	}
 	return true, tx.exec("DELETE FROM sync_parked WHERE peer = ? AND direction = ? AND type = ? AND id = ?", peer, direction, k.Type, k.ID)
