@@ -25,9 +25,15 @@ func (s *Store) Backup(ctx context.Context, path string) (err error) {
 	if _, err := os.Stat(path); err == nil {
 		return syncerr.New(syncerr.Conflict, "back up", "there is a file %s already", path).WithHint("Name a new file")
 	}
+	return s.copyTo(ctx, path, s.mark)
+}
+
+// copyTo writes a consistent copy of an SQLite database to path, in place of what stands there. The file appears when it is whole,
+// and after finish changed it.
+func (s *Store) copyTo(ctx context.Context, path string, finish func(ctx context.Context, path string) error) (err error) {
 	part := path + ".part"
 	if err := os.Remove(part); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return syncerr.Wrap(syncerr.Usage, "back up", err)
+		return syncerr.Wrap(syncerr.Usage, "copy database", err)
 	}
 	defer func() {
 		if err != nil {
@@ -36,19 +42,22 @@ func (s *Store) Backup(ctx context.Context, path string) (err error) {
 	}()
 	f, err := os.OpenFile(part, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) // it holds records: for its owner only
 	if err != nil {
-		return syncerr.Wrap(syncerr.Usage, "back up", err)
+		return syncerr.Wrap(syncerr.Usage, "copy database", err)
 	}
 	if err := f.Close(); err != nil {
-		return syncerr.Wrap(syncerr.Unavailable, "back up", err)
+		return syncerr.Wrap(syncerr.Unavailable, "copy database", err)
 	}
 	// A connection of its own: readers may not write anything, and writers are not to wait.
 	if err := s.statement(ctx, s.opts.DSN, "VACUUM INTO ?", part); err != nil {
 		return err
 	}
-	if err := s.mark(ctx, part); err != nil {
+	if err := finish(ctx, part); err != nil {
 		return err
 	}
-	return syncerr.Wrap(syncerr.Unavailable, "back up", os.Rename(part, path))
+	if err := flushed(part); err != nil {
+		return syncerr.Wrap(syncerr.Unavailable, "copy database", err)
+	}
+	return syncerr.Wrap(syncerr.Unavailable, "copy database", os.Rename(part, path))
 }
 
 // mark gives a copy its own nonce and flushes it to the disk.
@@ -71,4 +80,13 @@ func removed(path string) error {
 		return err
 	}
 	return nil
+}
+
+// flushed waits until a file is on the disk.
+func flushed(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
 }

@@ -15,13 +15,19 @@ import (
 //go:embed migrations
 var migrations embed.FS
 
-// migrate brings the schema up to date. Before it changes an SQLite file it makes a copy beside it.
+// migrate brings the schema up to date.
 func (s *Store) migrate(ctx context.Context) error {
-	db, err := sqlDB(s.writer)
+	files, err := fs.Sub(migrations, "migrations/"+s.dialect.name)
 	if err != nil {
 		return syncerr.Wrap(syncerr.Internal, "migrate", err)
 	}
-	sub, err := fs.Sub(migrations, "migrations/"+s.dialect.name)
+	return s.upgrade(ctx, files)
+}
+
+// upgrade carries out the migrations in files that the database has not had. Before it changes an SQLite file it makes a copy beside
+// it, in place of the copy that an upgrade from the same version left which did not succeed.
+func (s *Store) upgrade(ctx context.Context, files fs.FS) error {
+	db, err := sqlDB(s.writer)
 	if err != nil {
 		return syncerr.Wrap(syncerr.Internal, "migrate", err)
 	}
@@ -29,7 +35,7 @@ func (s *Store) migrate(ctx context.Context) error {
 	if s.dialect.name == "mysql" {
 		d = goose.DialectMySQL
 	}
-	p, err := goose.NewProvider(d, db, sub, goose.WithLogger(goose.NopLogger()))
+	p, err := goose.NewProvider(d, db, files, goose.WithLogger(goose.NopLogger()))
 	if err != nil {
 		return syncerr.Wrap(syncerr.Internal, "migrate", err)
 	}
@@ -47,8 +53,8 @@ func (s *Store) migrate(ctx context.Context) error {
 		return nil
 	case have > 0 && s.dialect.name == "sqlite":
 		copyTo := fmt.Sprintf("%s.schema-%d", s.opts.DSN, have)
-		if err := s.writer.WithContext(ctx).Exec("VACUUM INTO ?", copyTo).Error; err != nil {
-			return s.dialect.wrap("copy database to "+copyTo+" before the upgrade", err)
+		if err := s.copyTo(ctx, copyTo, func(context.Context, string) error { return nil }); err != nil {
+			return fmt.Errorf("before the upgrade, to %s: %w", copyTo, err)
 		}
 	}
 	if _, err := p.Up(ctx); err != nil {

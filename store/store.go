@@ -112,9 +112,8 @@ func connect(ctx context.Context, opts Options, create bool) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{opts: opts, dialect: d, news: make(chan struct{})}
-	s.writer, s.reader, err = d.open(opts, create)
-	if err != nil {
-		return nil, err
+	if s.writer, s.reader, err = d.open(opts, create); err != nil {
+		return nil, withClose(s, err)
 	}
 	if s.limit, err = d.check(ctx, s.writer); err != nil {
 		return nil, withClose(s, err)
