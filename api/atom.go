@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -34,7 +35,7 @@ func (s *Server) atomPage(w http.ResponseWriter, r *http.Request) error {
 	number := 0
 	if !recent {
 		n, err := strconv.Atoi(r.PathValue("page"))
-		if err != nil || n < 1 || n > 1<<40 {
+		if err != nil || n < 1 || n > math.MaxInt32 {
 			return syncerr.New(syncerr.NotFound, "read feed", "page %.40q is neither recent nor a number from 1", r.PathValue("page"))
 		}
 		number = n
