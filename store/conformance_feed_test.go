@@ -194,7 +194,7 @@ func TestConformanceAtomPages(t *testing.T) {
 			}
 		}
 		w.look(func(r *store.Reader) error {
-			for _, number := range []int{-1, 4, 1 << 40} {
+			for _, number := range []int{-1, 4, 1 << 30} {
 				_, err := r.AtomPage("", number)
 				wantKind(t, fmt.Sprint("page ", number), err, syncerr.NotFound, "")
 			}
