@@ -15,6 +15,7 @@ import (
 	"github.com/tributary-sync/tributary/feed"
 	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/internal/testdb"
+	"github.com/tributary-sync/tributary/search"
 	"github.com/tributary-sync/tributary/store"
 	"github.com/tributary-sync/tributary/syncerr"
 	"github.com/tributary-sync/tributary/version"
@@ -319,6 +320,31 @@ func TestConformanceIdsThatDifferInCase(t *testing.T) {
 		}
 		if _, ok, err := w.Get(t.Context(), key("Patient", "Abc")); ok || err != nil {
 			t.Errorf("a third case: %v, %v", ok, err)
+		}
+	})
+}
+
+// Blanks at the end of a search value do not count: to one of the databases two values that differ only in them are one key.
+func TestConformanceSearchValuesThatEndInBlanks(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, driver, dsn string) {
+		w := newWorld(t, driver, dsn)
+		values := []search.Value{{Name: "identifier", System: "urn:s", Value: "V"}}
+		for _, blanks := range []string{"", " ", "   "} {
+			values = append(values, search.Value{Name: "identifier", System: "urn:s" + blanks, Value: "v" + blanks})
+		}
+		w.do(func(tx *store.Tx) error {
+			_, err := tx.Put(store.Change{
+				Key: key("Encounter", "e"), Action: feed.Created, Stamp: stampBy(version.Version{Replica: far, Tick: 1}), Content: w.Pack([]byte("{}"), values),
+			})
+			return err
+		})
+		for _, c := range []struct {
+			value string
+			want  int
+		}{{"v", 1}, {"V", 1}, {"w", 0}} {
+			if found, err := w.Search(t.Context(), parse(t, "Encounter", "identifier=urn:s|"+c.value)); err != nil || len(found.Copies) != c.want {
+				t.Errorf("%s: %d found, %v", c.value, len(found.Copies), err)
+			}
 		}
 	})
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"net"
@@ -152,15 +153,18 @@ func openMySQL(opts Options, _ bool) (writer, reader *gorm.DB, err error) {
 	}
 	cfg.ParseTime, cfg.Loc, cfg.ClientFoundRows = false, time.UTC, false
 	cfg.Timeout = 10 * time.Second
+	cfg.MaxAllowedPacket = 0 // the server's: what is larger than its share of a packet travels by itself, so that many rows fit into one statement
 	cfg.Logger = &mysql.NopLogger{}
 	if cfg.Params == nil {
 		cfg.Params = map[string]string{}
 	}
 	cfg.Params["sql_mode"] = "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'"
 	cfg.Params["time_zone"] = "'+00:00'"
-	cfg.Params["tx_isolation"] = "'REPEATABLE-READ'"
-	dsn := cfg.FormatDSN()
-	g, err := gorm.Open(gmysql.New(gmysql.Config{DSN: dsn, SkipInitializeWithVersion: true}), gormConfig(opts))
+	connector, err := mysql.NewConnector(cfg)
+	if err != nil {
+		return nil, nil, syncerr.Wrap(syncerr.Usage, "open database", err)
+	}
+	g, err := gorm.Open(gmysql.New(gmysql.Config{Conn: sql.OpenDB(snapshots{connector}), SkipInitializeWithVersion: true}), gormConfig(opts))
 	if err != nil {
 		return nil, nil, dialect{kind: kindMySQL}.wrap("open database", err)
 	}
@@ -172,6 +176,25 @@ func openMySQL(opts Options, _ bool) (writer, reader *gorm.DB, err error) {
 	db.SetMaxIdleConns(4)
 	db.SetConnMaxIdleTime(5 * time.Minute)
 	return g, g.Session(&gorm.Session{}), nil
+}
+
+// snapshots makes every connection read snapshots, whatever the server's default. The variable for it has one name in MariaDB and
+// another in MySQL 8, the statement is the same (MySQL 8.4 manual, 15.3.7 SET TRANSACTION).
+type snapshots struct{ driver.Connector }
+
+func (s snapshots) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := s.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	session, ok := conn.(driver.ExecerContext)
+	if !ok {
+		panic("bug: the driver of MySQL runs no statements on a connection")
+	}
+	if _, err := session.ExecContext(ctx, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", nil); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return conn, nil
 }
 
 func checkMySQL(ctx context.Context, g *gorm.DB) (int, error) {

@@ -159,6 +159,30 @@ func TestDiskFull(t *testing.T) {
 	}
 }
 
+// A snapshot is one whatever the server or the DSN says: what is committed while a reader reads is not seen by it.
+func TestReadersSeeOneState(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, driver, dsn string) {
+		if driver == "mysql" {
+			dsn += "?tx_isolation=%27READ-COMMITTED%27"
+		}
+		s := fresh(t, driver, dsn)
+		s.mustMark(t, "before")
+		err := s.Read(t.Context(), func(r *Reader) error {
+			for range 2 {
+				var mark string
+				if _, err := r.one("SELECT value FROM node_state WHERE name = 'mark'", nil, &mark); err != nil || mark != "before" {
+					t.Errorf("%q %v", mark, err)
+				}
+				s.mustMark(t, "after")
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // A file that is no database is refused, and nothing of the attempt stays open.
 func TestOpenDamaged(t *testing.T) {
 	before := goleak.IgnoreCurrent()
