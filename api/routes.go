@@ -44,7 +44,7 @@ func (s *Server) Register(mux *http.ServeMux) {
 	for _, r := range routes {
 		mux.Handle(r.pattern, s.handle(r.handler, r.need))
 	}
-	s.registerSync(mux)    // GET /sync/node, GET and POST /sync/changes, POST /sync/fetch
+	s.registerSync(mux)    // GET /sync/node, GET and POST /sync/changes, POST /sync/fetch, GET /sync/knowledge, POST /sync/catchup
 	s.registerAtom(mux)    // GET /ws/atomfeed/{category}/{page}
 	s.registerControl(mux) // /control/v1/...
 }

@@ -26,6 +26,8 @@ func (s *Server) registerSync(mux *http.ServeMux) {
 	mux.Handle("GET /sync/changes", s.handle(s.protocol(s.syncRead), forSync))
 	mux.Handle("POST /sync/changes", s.handle(s.protocol(s.syncTake), forSync))
 	mux.Handle("POST /sync/fetch", s.handle(s.protocol(s.syncFetch), forSync))
+	mux.Handle("GET /sync/knowledge", s.handle(s.protocol(s.syncKnowledge), forSync))
+	mux.Handle("POST /sync/catchup", s.handle(s.protocol(s.syncCatchUp), forSync))
 }
 
 // The limits of one exchange.
@@ -152,16 +154,14 @@ func readRequest(q url.Values) (feed.Request, error) {
 	if req.Limit == 0 {
 		req.Limit = 500
 	}
-	if v, ok := q["types"]; ok {
-		req.Types = []string{}
-		for _, t := range strings.Split(strings.Join(v, ","), ",") {
-			if !fhir.IsType(t) {
-				return req, syncerr.New(syncerr.Invalid, "read changes", "types: %.60q is not a resource type of FHIR R4", t)
-			}
-			req.Types = append(req.Types, t)
+	req.Tell = q.Has("known")
+	if req.Tell {
+		if req.Known, err = strconv.ParseUint(q.Get("known"), 10, 63); err != nil {
+			return req, syncerr.New(syncerr.Invalid, "read changes", "known=%.40q is not a revision", q.Get("known"))
 		}
 	}
-	return req, nil
+	req.Types, err = typesOf(q)
+	return req, err
 }
 
 // syncRead serves the event feed in the compact form. It holds the exchange open until there is news, then streams the page;
@@ -200,6 +200,11 @@ func (s *Server) syncRead(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	end.Limit = s.engine.Limit()
+	for _, k := range p.known {
+		if err := p.enc.Known(k); err != nil {
+			return err
+		}
+	}
 	if err := p.enc.End(end); err != nil {
 		return err
 	}
@@ -241,6 +246,7 @@ type page struct {
 	begun  bool
 	named  map[version.Replica]bool
 	end    feed.End
+	known  []feed.Known
 	bytes  int
 }
 
@@ -286,6 +292,9 @@ func (p *page) read(ctx context.Context, limit int) ([]store.Row, error) {
 		head, err := r.Head()
 		p.end.Cursor.Seq, p.end.More, p.end.Backlog = upTo, more, head-upTo
 		p.end.Skipped += passed
+		if err == nil && !more && p.req.Tell { // in this very snapshot: what is told stands behind what the page has
+			p.known, p.end.Revision, err = r.KnowledgeSince(p.req.Types, p.req.Known, false)
+		}
 		return err
 	})
 	return rows, err
@@ -326,7 +335,7 @@ func (p *page) row(row store.Row) error {
 // syncTake accepts what a child pushes and answers with receipts.
 func (s *Server) syncTake(w http.ResponseWriter, r *http.Request) error {
 	c := callerOf(r.Context())
-	body, err := pushedBody(w, r)
+	body, err := bodyOf(w, r, maxPushed)
 	if err != nil {
 		return err
 	}
@@ -351,6 +360,8 @@ func (s *Server) syncTake(w http.ResponseWriter, r *http.Request) error {
 			b.Names = append(b.Names, *line.Name)
 		case line.Event != nil:
 			b.Events = append(b.Events, *line.Event)
+		case line.Known != nil:
+			b.Known = append(b.Known, *line.Known)
 		}
 		if len(b.Events) > maxEvents {
 			return syncerr.New(syncerr.TooLarge, "push", "more than %d changes in a batch", maxEvents)
@@ -374,17 +385,17 @@ func (s *Server) syncTake(w http.ResponseWriter, r *http.Request) error {
 	return done()
 }
 
-// pushedBody returns the body of a push as it was before it was compressed, bounded in size and in the memory it asks for.
-func pushedBody(w http.ResponseWriter, r *http.Request) (io.ReadCloser, error) {
+// bodyOf returns a body as it was before it was compressed, bounded in size and in the memory it asks for.
+func bodyOf(w http.ResponseWriter, r *http.Request, limit int64) (io.ReadCloser, error) {
 	switch enc := r.Header.Get("Content-Encoding"); enc {
 	case "":
-		return http.MaxBytesReader(w, r.Body, maxPushed), nil
+		return http.MaxBytesReader(w, r.Body, limit), nil
 	case "zstd":
 		z, err := zstd.NewReader(r.Body, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(8<<20), zstd.WithDecoderLowmem(true))
 		if err != nil {
 			return nil, syncerr.Wrap(syncerr.Invalid, "read pushed changes", err)
 		}
-		return http.MaxBytesReader(w, z.IOReadCloser(), maxPushed), nil
+		return http.MaxBytesReader(w, z.IOReadCloser(), limit), nil
 	default:
 		return nil, syncerr.New(syncerr.Unsupported, "read pushed changes", "the encoding %.40q is not spoken here", enc).WithHint("Use zstd or none")
 	}

@@ -121,31 +121,12 @@ func (n *Node) Read(ctx context.Context, req feed.Request, take func(feed.Line) 
 	if req.Types != nil {
 		q.Set("types", strings.Join(req.Types, ","))
 	}
+	if req.Tell {
+		q.Set("known", strconv.FormatUint(req.Known, 10))
+	}
 	ctx, stop := n.deadline(ctx, time.Duration(req.Wait)*time.Millisecond)
 	defer stop()
-	res, err := n.do(ctx, http.MethodGet, "/sync/changes?"+q.Encode(), nil, nil)
-	if err != nil {
-		return feed.End{}, err
-	}
-	defer res.Body.Close()
-	body, err := decoded(res)
-	if err != nil {
-		return feed.End{}, err
-	}
-	defer body.Close()
-	d := feed.NewDecoder(&touching{r: body, touch: touchOf(ctx)}, n.maxRow)
-	for {
-		line, err := d.Next()
-		switch {
-		case err != nil:
-			return feed.End{}, n.cut("read the feed of "+n.base, err)
-		case line.End != nil:
-			return *line.End, nil
-		}
-		if err := take(line); err != nil {
-			return feed.End{}, err
-		}
-	}
+	return n.lines(ctx, http.MethodGet, "/sync/changes?"+q.Encode(), nil, take)
 }
 
 // Fetch asks for contents by key and version (resourcemanager.Client).
@@ -185,10 +166,10 @@ func (n *Node) Fetch(ctx context.Context, refs []feed.Ref) ([]feed.Event, error)
 }
 
 // Send pushes changes and returns the receipts (resourcemanager.Client).
-func (n *Node) Send(ctx context.Context, events []feed.Event, names []feed.Name) (resourcemanager.Sent, error) {
+func (n *Node) Send(ctx context.Context, s resourcemanager.Shipment) (resourcemanager.Sent, error) {
 	var sent resourcemanager.Sent
 	in, out := n.Traffic()
-	body, err := n.encodeChanges(events, names)
+	body, err := n.encode(s)
 	if err != nil {
 		return sent, err
 	}
@@ -213,7 +194,7 @@ func (n *Node) Send(ctx context.Context, events []feed.Event, names []feed.Name)
 		return sent, err
 	}
 	defer r.Close()
-	receipts, _, err := feed.ReadReceipts(&touching{r: r, touch: touchOf(ctx)}, n.maxRow, len(events))
+	receipts, _, err := feed.ReadReceipts(&touching{r: r, touch: touchOf(ctx)}, n.maxRow, len(s.Events))
 	if err != nil {
 		return sent, n.cut("read the receipts of "+n.base, err)
 	}
@@ -222,7 +203,7 @@ func (n *Node) Send(ctx context.Context, events []feed.Event, names []feed.Name)
 	return sent, nil
 }
 
-func (n *Node) encodeChanges(events []feed.Event, names []feed.Name) ([]byte, error) {
+func (n *Node) encode(s resourcemanager.Shipment) ([]byte, error) {
 	var body bytes.Buffer
 	z, ok := n.encoders.Get().(*zstd.Encoder) // its tables are large, so they are used again
 	if !ok {
@@ -236,13 +217,18 @@ func (n *Node) encodeChanges(events []feed.Event, names []feed.Name) ([]byte, er
 	z.Reset(&body)
 	defer n.encoders.Put(z)
 	e := feed.NewEncoder(z)
-	for _, name := range names {
+	for _, name := range s.Names {
 		if err := e.Name(name); err != nil {
 			return nil, err
 		}
 	}
-	for _, ev := range events {
+	for _, ev := range s.Events {
 		if err := e.Event(ev); err != nil {
+			return nil, err
+		}
+	}
+	for _, k := range s.Known {
+		if err := e.Known(k); err != nil {
 			return nil, err
 		}
 	}

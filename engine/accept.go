@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 
 	"github.com/tributary-sync/tributary/audit"
@@ -21,9 +22,11 @@ type Batch struct {
 	Link     Link
 	Events   []feed.Event
 	Names    []feed.Name
+	Known    []feed.Known  // what the peer knows, told at the end of a complete pass: it is taken over after the events
 	Head     store.LogHead // of the child's log as it said, remembered with what is taken
 	Position *store.Position
 	Run      *audit.Run // counts are raised when the transaction has committed
+	unnamed  bool       // it had an event that names no version: nothing can remember that it was not taken
 }
 
 // Accept decides about each event of a batch and writes what follows, in one transaction. It returns one receipt an event, in
@@ -31,6 +34,9 @@ type Batch struct {
 // refused member of a unit refuses the unit. The returned error means that nothing was written: the database is away or full,
 // or the context ended.
 func (e *Engine) Accept(ctx context.Context, b Batch) ([]feed.Receipt, error) {
+	if err := e.store.CheckKnown(ctx, b.Known); err != nil {
+		return nil, e.refuseKnown(ctx, b.Link, err)
+	}
 	ready := e.prepare(b.Events)
 	receipts, run, err := e.acceptAll(ctx, b, ready)
 	if err != nil && !stops(ctx, err) {
@@ -58,7 +64,7 @@ func (e *Engine) acceptAll(ctx context.Context, b Batch, ready []incoming) ([]fe
 			run = *b.Run
 		}
 		var err error
-		if receipts, err = e.accept(tx, b, ready, &run); err != nil {
+		if receipts, b.unnamed, err = e.accept(tx, b, ready, &run); err != nil {
 			return err
 		}
 		return e.progress(tx, b, run)
@@ -67,8 +73,17 @@ func (e *Engine) acceptAll(ctx context.Context, b Batch, ready []incoming) ([]fe
 }
 
 func (e *Engine) progress(tx *store.Tx, b Batch, run audit.Run) error {
+	if !b.unnamed {
+		if err := tx.Learn(b.Known, !b.Link.fromParent()); err != nil {
+			return err
+		}
+	}
 	if b.Position != nil {
-		if err := tx.SetPosition("parent", b.Link.direction(), *b.Position); err != nil {
+		pos := *b.Position
+		if b.unnamed {
+			pos.Scope = "" // the next pass compares what is known, for it was not said that all of this is
+		}
+		if err := tx.SetPosition("parent", b.Link.direction(), pos); err != nil {
 			return err
 		}
 	}
@@ -88,6 +103,7 @@ func (e *Engine) acceptEach(ctx context.Context, b Batch, ready []incoming) ([]f
 	}
 	for _, g := range units(ready) {
 		one := Batch{Link: b.Link, Names: b.Names, Head: b.Head, Run: &run}
+		b.unnamed = b.unnamed || slices.ContainsFunc(g, incoming.unnamed)
 		receipts, after, err := e.acceptAll(ctx, one, g)
 		if err != nil && !stops(ctx, err) {
 			for i := range g {
@@ -109,6 +125,11 @@ type incoming struct {
 	feed.Event
 	packed  *store.Packed
 	refusal error
+}
+
+// unnamed reports whether the event names no version of a resource: it cannot be remembered as an exception.
+func (in incoming) unnamed() bool {
+	return in.refusal != nil && (nameable(in.Stamp).IsZero() || in.Key.Validate() != nil)
 }
 
 // prepare checks events and packs their contents, on all cores, before the transaction begins.
@@ -180,7 +201,7 @@ func units(events []incoming) [][]incoming {
 	return out
 }
 
-func (e *Engine) accept(tx *store.Tx, b Batch, ready []incoming, run *audit.Run) ([]feed.Receipt, error) {
+func (e *Engine) accept(tx *store.Tx, b Batch, ready []incoming, run *audit.Run) (receipts []feed.Receipt, unnamed bool, err error) {
 	keys := make([]fhir.Key, 0, len(ready))
 	for _, in := range ready {
 		if in.refusal == nil {
@@ -188,23 +209,23 @@ func (e *Engine) accept(tx *store.Tx, b Batch, ready []incoming, run *audit.Run)
 		}
 	}
 	if err := tx.Load(keys); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if err := learnNames(tx, b); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if b.Link.Child != "" {
 		if err := tx.Remember(b.Link.Child, b.Head); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 	}
 	a := acceptance{e: e, tx: tx, link: b.Link, run: run}
 	for _, g := range units(ready) {
 		if err := a.unit(g); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 	}
-	return a.receipts, nil
+	return a.receipts, b.unnamed || slices.ContainsFunc(ready, incoming.unnamed), nil
 }
 
 // learnNames stores node names of replicas. Policies go by them, so nobody renames this node, and a child renames nobody.
@@ -313,6 +334,14 @@ func (a *acceptance) record(in incoming, r *feed.Receipt, conflict string) error
 		a.run.Held++
 	default:
 		a.run.Applied++
+	}
+	switch r.Result {
+	case feed.Refused, feed.Held, feed.Deferred:
+		if !cur.Stamp.Vector.Contains(in.Stamp.Version) {
+			if err := a.tx.Except(in.Key, nameable(in.Stamp)); err != nil {
+				return err
+			}
+		}
 	}
 	if r.Result != feed.Refused {
 		if _, err := a.tx.Unpark("parent", "pull", in.Key, cur.Stamp.Vector.Union(in.Stamp.Vector)); err != nil {

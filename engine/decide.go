@@ -19,6 +19,11 @@ func (a *acceptance) one(in incoming) (result feed.Result, conflict string, err 
 		return "", "", err
 	}
 	local := cur.Stamp
+	if local.IsZero() {
+		if gone, err := a.tx.Forgot(in.Key, in.Stamp.Version); err != nil || gone {
+			return feed.Superseded, "", err // its deletion was collected here
+		}
+	}
 	verdict := reconcile.Decide(local, in.Stamp)
 	if verdict.Rival() && a.link.follower(in.Key.Type) {
 		return feed.Held, "", a.hold(in, cur)

@@ -105,10 +105,13 @@ func named(tx *store.Tx, unread *error) func(version.Replica) string {
 	}
 }
 
-// settle ends what the new stamp of a key settles: holds whose version its vector contains, and an open conflict of which it
-// has seen both sides.
+// settle ends what the new stamp of a key settles: holds and exceptions whose version its vector contains, and an open conflict of
+// which it has seen both sides.
 func settle(tx *store.Tx, k fhir.Key, s version.Stamp) error {
 	if _, err := tx.EndHolds(k, s.Vector); err != nil {
+		return err
+	}
+	if err := tx.Settle(k, s.Vector); err != nil {
 		return err
 	}
 	return tx.CloseConflicts(k, s, "other")

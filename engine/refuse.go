@@ -1,6 +1,10 @@
 package engine
 
 import (
+	"context"
+	"errors"
+
+	"github.com/tributary-sync/tributary/audit"
 	"github.com/tributary-sync/tributary/feed"
 	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/reconcile"
@@ -51,6 +55,18 @@ func (a *acceptance) park(in incoming, refusal error) error {
 		Direction: "pull", Peer: "parent", Key: in.Key, Cursor: feed.Cursor{Epoch: a.link.Epoch, Seq: in.Seq}, Unit: in.Unit, UnitSize: in.UnitSize,
 		Action: in.Action, Stamp: in.Stamp, Content: in.Event.Content, Reason: refusal.Error(), Kind: syncerr.KindOf(refusal).String(),
 	})
+}
+
+// refuseKnown records that what a peer says that it knows cannot be, and returns why. Nothing of the batch is taken.
+func (e *Engine) refuseKnown(ctx context.Context, link Link, why error) error {
+	if syncerr.KindOf(why) != syncerr.Invalid {
+		return why
+	}
+	err := e.Note(ctx, audit.Record{
+		Operation: link.operation(), Outcome: audit.Refused, Action: "KNOWLEDGE", Peer: link.Peer, Run: link.Run, ParentURL: link.ParentURL,
+		LocalURL: e.cfg.URL, LinkType: link.ClientName, Details: why.Error(),
+	})
+	return errors.Join(why, err)
 }
 
 // nameable returns the version of a stamp, the zero version where it is none.

@@ -15,7 +15,7 @@ import (
 // and audits why. Its versions stay: rows of the old replica are ordinary rows from now on (DESIGN.md 4.3). Ticks start anew
 // under the new replica.
 func (e *Engine) Restored(ctx context.Context, why string) error {
-	return e.reincarnate(ctx, why, "", 0, nil)
+	return e.reincarnate(ctx, why, false, "", 0, nil)
 }
 
 // Confirm asks a peer for its copies of versions; what it does not have is left out (resourcemanager.Client.Fetch).
@@ -59,10 +59,10 @@ func (e *Engine) RestoredLate(ctx context.Context, why, epoch string, pushed uin
 			again = append(again, row)
 		}
 	}
-	return e.reincarnate(ctx, why, epoch, pushed, again)
+	return e.reincarnate(ctx, why, true, epoch, pushed, again)
 }
 
-func (e *Engine) reincarnate(ctx context.Context, why, epoch string, pushed uint64, again []store.Row) error {
+func (e *Engine) reincarnate(ctx context.Context, why string, late bool, epoch string, pushed uint64, again []store.Row) error {
 	old := e.store.Identity().Replica
 	return e.store.Reincarnate(ctx, func(tx *store.Tx) error {
 		tx.Audit(audit.Record{
@@ -70,11 +70,14 @@ func (e *Engine) reincarnate(ctx context.Context, why, epoch string, pushed uint
 			Details: fmt.Sprintf("this database is an older copy: %s. It goes on as replica %s instead of %s; %d changes that nobody else has are written again; "+
 				"parent and children are read and offered everything again", why, tx.Identity().Replica, old, len(again)),
 		})
-		if err := tx.PassEpoch(epoch); err != nil || len(again) == 0 {
+		if err := tx.PassEpoch(epoch); err != nil || !late {
 			return err
 		}
 		ticks, err := tx.LastTicks(old, pushed)
 		if err != nil {
+			return err
+		}
+		if err := tx.CutKnowledge(old, ticks); err != nil {
 			return err
 		}
 		seen := map[fhir.Key]version.Vector{}

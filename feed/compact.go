@@ -24,6 +24,8 @@ const maxFailText = 4096
 //	{"name":{"id":"uuid","name":"clinic-a"}}                                 the node name of a replica
 //	{"receipt":{...}}                                                        an answer to one change
 //	{"ref":{"key":"Patient/1","version":"3-uuid"}}                           a wish for one content
+//	{"known":{"type":"Patient","vector":"3-uuid 9-uuid"}}                    what the sender knows of a type
+//	{"mark":{"at":"..."}}                                                    from where a catch-up can be resumed
 //	{"end":{"cursor":"epoch:12"}}                                            the last line of a whole stream
 //	{"error":{"kind":"transient","text":"..."}}                              the last line of a stream that failed
 //
@@ -164,6 +166,7 @@ func (e *Encoder) End(end End) error {
 	b = appendNonZero(b, "skipped", uint64(end.Skipped))
 	b = appendNonZero(b, "limit", uint64(end.Limit))
 	b = appendNonZero(b, "backlog", end.Backlog)
+	b = appendNonZero(b, "revision", end.Revision)
 	e.done = true
 	return e.write(append(b, '}'))
 }

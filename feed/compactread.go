@@ -15,6 +15,8 @@ import (
 type Line struct {
 	Event *Event
 	Name  *Name
+	Known *Known
+	Mark  *Mark
 	End   *End
 }
 
@@ -25,7 +27,7 @@ type Decoder struct{ s stream }
 // NewDecoder returns a Decoder for a page of events. maxLine is the longest line in bytes that it takes, 0 for
 // DefaultMaxLine; it never holds more of the stream than one line.
 func NewDecoder(r io.Reader, maxLine int) *Decoder {
-	return &Decoder{s: stream{in: newLines(r, maxLine), want: kindEvent | kindName}}
+	return &Decoder{s: stream{in: newLines(r, maxLine), want: kindEvent | kindName | kindKnown | kindMark}}
 }
 
 // Next returns the next line; after the end line it returns io.EOF. Every other error is final:
@@ -47,6 +49,8 @@ const (
 	kindName
 	kindReceipt
 	kindRef
+	kindKnown
+	kindMark
 )
 
 // anyLine is a line of any stream.
@@ -117,6 +121,8 @@ type control struct {
 	Name    *Name          `json:"name"`
 	Receipt *Receipt       `json:"receipt"`
 	Ref     *Ref           `json:"ref"`
+	Known   *Known         `json:"known"`
+	Mark    *Mark          `json:"mark"`
 	End     *End           `json:"end"`
 	Error   *failure       `json:"error"`
 }
@@ -142,7 +148,7 @@ func (s *stream) decodeControl(line []byte) (anyLine, bool, error) {
 	if err := json.Unmarshal(line, &c); err != nil {
 		return anyLine{}, false, s.in.invalid(err)
 	}
-	v := anyLine{Line: Line{Name: c.Name, End: c.End}, receipt: c.Receipt, ref: c.Ref}
+	v := anyLine{Line: Line{Name: c.Name, Known: c.Known, Mark: c.Mark, End: c.End}, receipt: c.Receipt, ref: c.Ref}
 	var found kinds
 	n := 0
 	var err error
@@ -156,11 +162,13 @@ func (s *stream) decodeControl(line []byte) (anyLine, bool, error) {
 	mark(kindName, c.Name != nil, func() error { return c.Name.check() })
 	mark(kindReceipt, c.Receipt != nil, func() error { return c.Receipt.check() })
 	mark(kindRef, c.Ref != nil, func() error { return c.Ref.check() })
+	mark(kindKnown, c.Known != nil, func() error { return c.Known.Check() })
+	mark(kindMark, c.Mark != nil, func() error { return nil })
 	mark(0, c.End != nil, func() error { return c.End.check() })
 	mark(0, c.Error != nil, func() error { return nil })
 	switch {
 	case n != 1 || c.Seq != nil || c.Key != nil:
-		return anyLine{}, false, s.in.invalid(errors.New("it is not exactly one of event, name, receipt, ref, end and error"))
+		return anyLine{}, false, s.in.invalid(errors.New("it is not exactly one of event, name, receipt, ref, known, mark, end and error"))
 	case found&^s.want != 0:
 		return anyLine{}, false, s.in.invalid(errors.New("lines of this kind have no place in this stream"))
 	case err != nil:

@@ -118,6 +118,8 @@ type Request struct {
 	Limit  int      // events at most, 0 for the server's choice; a unit is never split
 	Inline int      // contents up to that many bytes travel with the event
 	Wait   int      // milliseconds to hold the exchange open until there is news
+	Tell   bool     // the page that ends the log tells what the sender knows
+	Known  uint64   // revision of its knowledge that the reader has merged: what changed since is told
 }
 
 // End closes a page.
@@ -127,6 +129,8 @@ type End struct {
 	Skipped int    `json:"skipped,omitempty"` // rows passed because a later row of the same key follows
 	Limit   int    `json:"limit,omitempty"`   // the largest resource in bytes that this node takes
 	Backlog uint64 `json:"backlog,omitempty"` // rows behind the cursor in this log
+	// Revision is that of the knowledge that stands in the page; 0 where none does.
+	Revision uint64 `json:"revision,omitempty"`
 }
 
 // Name tells the node name of a replica, ahead of its first change in a page.

@@ -24,6 +24,9 @@ type Batch struct {
 	Cursor  feed.Cursor
 	Backlog uint64 // rows left in the log behind the last page; 0 within a page
 	Last    bool   // the page is complete
+	// Known is what the source knows, in the last batch of a page that ends its log; Revision is the revision of it, 0 where none was told.
+	Known    []feed.Known
+	Revision uint64
 }
 
 // Reader cuts what a source gives into batches.
@@ -51,10 +54,14 @@ func (r Reader) Page(ctx context.Context, req feed.Request, flush func(Batch) er
 	if end.Cursor.Epoch != c.epoch || end.Cursor.Seq < c.last {
 		return end, syncerr.New(syncerr.Invalid, "read feed", "the page ends at %s, behind its own events or in another log", end.Cursor)
 	}
+	if end.More && end.Revision > 0 || end.Revision == 0 && len(c.known) > 0 || end.Revision > 0 && end.Revision < req.Known {
+		return end, syncerr.New(syncerr.Invalid, "read feed", "its knowledge is of revision %d, and %d was told before: it goes back, or stands in a page that does not end the log",
+			end.Revision, req.Known)
+	}
 	if err := c.close(); err != nil { // the source says that the page is whole: what is missing of a unit is not for this reader
 		return end, err
 	}
-	return end, flush(Batch{Events: c.events, Names: c.names, Cursor: end.Cursor, Backlog: end.Backlog, Last: true})
+	return end, flush(Batch{Events: c.events, Names: c.names, Cursor: end.Cursor, Backlog: end.Backlog, Last: true, Known: c.known, Revision: end.Revision})
 }
 
 func wanted(types []string) map[string]bool {
@@ -78,6 +85,7 @@ type cutter struct {
 	events []feed.Event
 	unit   []feed.Event // of the transaction that has begun and is not whole yet
 	names  []feed.Name
+	known  []feed.Known
 	bytes  int
 	failed error
 }
@@ -85,6 +93,9 @@ type cutter struct {
 func (c *cutter) take(l feed.Line) error {
 	if l.Name != nil {
 		c.names = append(c.names, *l.Name)
+	}
+	if l.Known != nil {
+		c.known = append(c.known, *l.Known)
 	}
 	if l.Event == nil {
 		return nil

@@ -149,11 +149,11 @@ type own struct {
 
 func (o *own) Fetch(context.Context, []feed.Ref) ([]feed.Event, error) { return nil, nil }
 
-func (o *own) Send(_ context.Context, events []feed.Event, _ []feed.Name) (resourcemanager.Sent, error) {
+func (o *own) Send(_ context.Context, s resourcemanager.Shipment) (resourcemanager.Sent, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	var out resourcemanager.Sent
-	for _, e := range events {
+	for _, e := range s.Events {
 		o.sent = append(o.sent, e.Key)
 		out.Receipts = append(out.Receipts, feed.Receipt{Key: e.Key, Version: e.Stamp.Version, Result: feed.Applied, Stamp: e.Stamp})
 	}

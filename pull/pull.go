@@ -32,6 +32,7 @@ type Config struct {
 // Parent is the other end: its feed, its contents, and who it is.
 type Parent struct {
 	Source  feedreader.Source
+	Lister  feedreader.Lister
 	Manager *resourcemanager.Manager
 	Hello   func(ctx context.Context) (feed.Peer, error)
 	Traffic func() (in, out int64)
@@ -85,24 +86,21 @@ func (s *pass) all(ctx context.Context, wait time.Duration) error {
 	if s.pos, err = s.eng.Store().Position(ctx, "parent", "pull"); err != nil {
 		return err
 	}
-	if s.pos.Scope != s.scope() {
-		s.pos = store.Position{Scope: s.scope()} // what is wanted now was passed over before: read the log from its start
-	}
 	peer, err := s.parent.Hello(ctx) // the first thing of all: it may tell this node that it is not what it was
 	if err != nil {
 		return err
 	}
-	if s.pos.Epoch == "" {
-		s.pos.Cursor = feed.Cursor{Epoch: peer.Epoch}
+	if err := s.fit(ctx, peer.Epoch); err != nil {
+		return err
 	}
 	if err := s.retryParked(ctx); err != nil {
 		return err
 	}
 	for met := false; ; {
-		end, err := s.page(ctx, wait)
+		more, err := s.some(ctx, wait)
 		if err != nil && syncerr.KindOf(err) == syncerr.EpochChanged && !met {
 			met = true
-			if err := s.newEpoch(ctx); err != nil {
+			if err := s.anew(ctx); err != nil {
 				return err
 			}
 			continue
@@ -110,10 +108,19 @@ func (s *pass) all(ctx context.Context, wait time.Duration) error {
 		if err != nil {
 			return err
 		}
-		if wait = 0; !end.More {
+		if wait = 0; !more {
 			return s.eng.DecideHolds(ctx, s.link())
 		}
 	}
+}
+
+// some reads a page of the feed, or of a catch-up where one is not at its end.
+func (s *pass) some(ctx context.Context, wait time.Duration) (more bool, err error) {
+	if s.pos.Resume != "" {
+		return true, s.catchUp(ctx)
+	}
+	end, err := s.page(ctx, wait)
+	return end.More, err
 }
 
 // scope names what is read for; a cursor of another scope does not fit.
@@ -130,38 +137,18 @@ func (s *pass) link() engine.Link {
 	}
 }
 
-// meet asks the parent which log it has, and starts at its begin.
-func (s *pass) meet(ctx context.Context) error {
-	peer, err := s.parent.Hello(ctx)
-	if err != nil {
-		return err
-	}
-	s.pos.Cursor = feed.Cursor{Epoch: peer.Epoch}
-	return nil
-}
-
-// newEpoch starts the parent's log anew: it no longer continues its past. Decide makes reading again harmless.
-func (s *pass) newEpoch(ctx context.Context) error {
-	old := s.pos.Cursor
-	if err := s.meet(ctx); err != nil {
-		return err
-	}
-	return s.eng.Note(ctx, audit.Record{
-		Operation: audit.Pull, Outcome: audit.Done, Action: "NEW-EPOCH", Peer: s.Run.Peer, ParentURL: s.cfg.ParentURL,
-		Details: "the parent's log no longer continues " + old.String() + "; it is read again from its start",
-	})
-}
-
 func (s *pass) page(ctx context.Context, wait time.Duration) (feed.End, error) {
 	req := feed.Request{
 		After: s.pos.Cursor, Types: s.cfg.Types, Limit: s.cfg.Batch * pagesAhead, Inline: s.cfg.Inline, Wait: int(wait / time.Millisecond),
+		Tell: true, Known: s.pos.Revision,
 	}
 	r := feedreader.Reader{Source: s.parent.Source, Events: s.cfg.Batch}
 	return r.Page(ctx, req, func(b feedreader.Batch) error { return s.batch(ctx, b) })
 }
 
 func (s *pass) batch(ctx context.Context, b feedreader.Batch) error {
-	if len(b.Events) == 0 && b.Cursor == s.pos.Cursor && s.pos.Backlog == b.Backlog {
+	next := store.Position{Cursor: b.Cursor, Scope: s.pos.Scope, Backlog: b.Backlog, Revision: max(s.pos.Revision, b.Revision)}
+	if next.Updated = s.pos.Updated; len(b.Events) == 0 && next == s.pos {
 		return nil
 	}
 	if len(b.Events) > 0 {
@@ -172,11 +159,16 @@ func (s *pass) batch(ctx context.Context, b feedreader.Batch) error {
 			return err
 		}
 	}
-	next := store.Position{Cursor: b.Cursor, Scope: s.scope(), Backlog: b.Backlog}
-	if _, err := s.eng.Accept(ctx, engine.Batch{Link: s.link(), Events: b.Events, Names: b.Names, Position: &next, Run: s.Counts()}); err != nil {
+	return s.take(ctx, engine.Batch{Events: b.Events, Names: b.Names, Known: b.Known, Position: &next})
+}
+
+// take gives a batch to the engine.
+func (s *pass) take(ctx context.Context, b engine.Batch) error {
+	b.Link, b.Run = s.link(), s.Counts()
+	if _, err := s.eng.Accept(ctx, b); err != nil {
 		return err
 	}
-	s.pos = next
+	s.pos = *b.Position
 	return nil
 }
 

@@ -222,7 +222,7 @@ func TestFetchAndNewEpoch(t *testing.T) {
 		t.Errorf("cursor: %v", pos.Cursor)
 	}
 	rows, err := w.st.AuditRecords(ctx, audit.Query{Operation: audit.Pull})
-	if err != nil || rows[len(rows)-1].Action != "NEW-EPOCH" {
-		t.Errorf("the new epoch is not in the audit: %v %v", rows, err)
+	if err != nil || rows[len(rows)-1].Action != "CATCH-UP" {
+		t.Errorf("the catch-up is not in the audit: %v %v", rows, err)
 	}
 }

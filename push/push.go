@@ -31,9 +31,10 @@ type Config struct {
 
 // Parent is the other end.
 type Parent struct {
-	Manager *resourcemanager.Manager
-	Hello   func(ctx context.Context) (feed.Peer, error)
-	Traffic func() (in, out int64)
+	Manager   *resourcemanager.Manager
+	Knowledge func(ctx context.Context, types []string) ([]feed.Known, error) // nil where it cannot tell: everything is offered then
+	Hello     func(ctx context.Context) (feed.Peer, error)
+	Traffic   func() (in, out int64)
 }
 
 // Pusher pushes to one parent. Pass may be called by one goroutine at a time.
@@ -84,6 +85,9 @@ func (p *Pusher) idle(ctx context.Context) (bool, error) {
 	if err != nil || pos.Scope != peer.Epoch+"|"+p.scope() {
 		return false, err
 	}
+	if news, err := st.UpRevision(ctx); err != nil || news > pos.Revision {
+		return false, err
+	}
 	held, err := st.Held(ctx, 1)
 	if err != nil || len(held) > 0 {
 		return false, err
@@ -120,21 +124,22 @@ func (s *pass) all(ctx context.Context) error {
 	if s.pos, err = st.Position(ctx, "parent", "push"); err != nil {
 		return err
 	}
-	// Another parent, another epoch of it, or other types: what it has is not known, so everything is offered again.
-	if scope := s.peer.Epoch + "|" + s.scope(); s.pos.Scope != scope || s.pos.Epoch != st.Identity().Epoch {
-		s.pos = store.Position{Scope: scope, Cursor: feed.Cursor{Epoch: st.Identity().Epoch}}
-	}
+	s.fit(s.peer.Epoch+"|"+s.scope(), st.Identity().Epoch)
 	if err := s.dirty(ctx); err != nil {
 		return err
 	}
 	if err := s.retryParked(ctx); err != nil {
 		return err
 	}
+	if err := s.catchUp(ctx); err != nil {
+		return err
+	}
 	for {
 		r := feedreader.Reader{Source: ownLog{store: st, epoch: s.peer.Epoch}, Events: s.cfg.Batch}
-		end, err := r.Page(ctx, feed.Request{After: s.pos.Cursor, Types: s.cfg.Types, Limit: rowsAtOnce}, func(b feedreader.Batch) error {
-			next := store.Position{Cursor: b.Cursor, Scope: s.pos.Scope, Backlog: b.Backlog}
-			return s.send(ctx, b.Events, b.Names, &next)
+		req := feed.Request{After: s.pos.Cursor, Types: s.cfg.Types, Limit: rowsAtOnce, Tell: s.parent.Knowledge != nil, Known: s.pos.Revision}
+		end, err := r.Page(ctx, req, func(b feedreader.Batch) error {
+			next := store.Position{Cursor: b.Cursor, Scope: s.pos.Scope, Backlog: b.Backlog, Revision: max(s.pos.Revision, b.Revision)}
+			return s.send(ctx, resourcemanager.Shipment{Events: b.Events, Names: b.Names, Known: b.Known}, &next)
 		})
 		if err != nil || !end.More {
 			return err
@@ -143,17 +148,21 @@ func (s *pass) all(ctx context.Context) error {
 }
 
 // send delivers events and commits the receipts together with the cursor.
-func (s *pass) send(ctx context.Context, events []feed.Event, names []feed.Name, next *store.Position) error {
-	d := engine.Delivery{Events: events, Position: next}
-	if len(events) > 0 {
-		if err := s.Open(ctx); err != nil {
+func (s *pass) send(ctx context.Context, what resourcemanager.Shipment, next *store.Position) error {
+	d := engine.Delivery{Events: what.Events, Position: next}
+	if len(what.Events) > 0 || len(what.Known) > 0 {
+		if len(what.Events) > 0 {
+			if err := s.Open(ctx); err != nil {
+				return err
+			}
+		}
+		if err := s.deliver(ctx, &d, what); err != nil {
 			return err
 		}
-		if err := s.deliver(ctx, &d, names); err != nil {
-			return err
+	} else if next != nil {
+		if next.Updated = s.pos.Updated; *next == s.pos {
+			return nil
 		}
-	} else if next != nil && *next == s.pos {
-		return nil
 	}
 	d.Link, d.Run = s.link(), s.Counts()
 	if err := s.eng.Confirm(ctx, d); err != nil {
@@ -167,22 +176,27 @@ func (s *pass) send(ctx context.Context, events []feed.Event, names []feed.Name,
 
 // deliver sends what the parent can take and answers itself for what is over the parent's limit: sixteen megabytes are not
 // carried over a slow link to be refused.
-func (s *pass) deliver(ctx context.Context, d *engine.Delivery, names []feed.Name) error {
+func (s *pass) deliver(ctx context.Context, d *engine.Delivery, what resourcemanager.Shipment) error {
 	d.Receipts = make([]feed.Receipt, len(d.Events))
 	var small []feed.Event
 	var at []int
+	known, err := s.excepting(ctx, what.Known)
+	if err != nil {
+		return err
+	}
 	for i, ev := range d.Events {
 		if s.peer.Limit > 0 && len(ev.Content) > s.peer.Limit {
 			reason := syncerr.New(syncerr.TooLarge, "push", "%d bytes, the parent takes %d", len(ev.Content), s.peer.Limit)
 			d.Receipts[i] = feed.Receipt{Key: ev.Key, Version: ev.Stamp.Version, Result: feed.Refused, Reason: reason.Error()}
+			known = except(known, ev.Key, ev.Stamp.Version)
 			continue
 		}
 		small, at = append(small, ev), append(at, i)
 	}
-	if len(small) == 0 {
+	if len(small) == 0 && len(known) == 0 {
 		return nil
 	}
-	sent, err := s.parent.Manager.Send(ctx, small, names)
+	sent, err := s.parent.Manager.Send(ctx, resourcemanager.Shipment{Events: small, Names: what.Names, Known: known})
 	if err != nil {
 		return err
 	}
@@ -248,15 +262,20 @@ func (s *pass) current(ctx context.Context, k fhir.Key) (feed.Event, bool, error
 }
 
 func (s *pass) sendNamed(ctx context.Context, events []feed.Event) error {
+	names, err := s.names(ctx, events)
+	if err != nil {
+		return err
+	}
+	return s.send(ctx, resourcemanager.Shipment{Events: events, Names: names}, nil)
+}
+
+// names returns the node names of the authors of events.
+func (s *pass) names(ctx context.Context, events []feed.Event) ([]feed.Name, error) {
 	authors := make([]version.Replica, 0, len(events))
 	for _, ev := range events {
 		authors = append(authors, ev.Stamp.Author)
 	}
-	names, err := s.eng.Store().Names(ctx, authors)
-	if err != nil {
-		return err
-	}
-	return s.send(ctx, events, names, nil)
+	return s.eng.Store().Names(ctx, authors)
 }
 
 // retryParked sends again what the parent refused and what is due: a unit as it was written, anything else as it is now.

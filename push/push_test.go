@@ -70,9 +70,9 @@ func (w *world) Fetch(context.Context, []feed.Ref) ([]feed.Event, error) {
 	return nil, errors.New("a push fetches nothing")
 }
 
-func (w *world) Send(ctx context.Context, events []feed.Event, names []feed.Name) (resourcemanager.Sent, error) {
+func (w *world) Send(ctx context.Context, s resourcemanager.Shipment) (resourcemanager.Sent, error) {
 	var ids []string
-	events = slices.Clone(events)
+	events := slices.Clone(s.Events)
 	for i, ev := range events {
 		id := ev.Key.ID
 		if ev.Unit != "" {
@@ -83,8 +83,8 @@ func (w *world) Send(ctx context.Context, events []feed.Event, names []feed.Name
 			events[i].Content = []byte("{")
 		}
 	}
-	w.sent, w.names = append(w.sent, strings.Join(ids, " ")), append(w.names, names...)
-	rs, err := w.top.Accept(ctx, engine.Batch{Link: engine.Link{Child: "c1", Peer: "low"}, Events: events, Names: names})
+	w.sent, w.names = append(w.sent, strings.Join(ids, " ")), append(w.names, s.Names...)
+	rs, err := w.top.Accept(ctx, engine.Batch{Link: engine.Link{Child: "c1", Peer: "low"}, Events: events, Names: s.Names, Known: s.Known})
 	return resourcemanager.Sent{Receipts: rs, Status: 200}, err
 }
 

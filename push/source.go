@@ -20,6 +20,8 @@ const rowsAtOnce = 500
 // Read gives the rows behind the cursor: single ones coalesced to the latest copy of their key, units as they were written.
 func (o ownLog) Read(ctx context.Context, req feed.Request, take func(feed.Line) error) (feed.End, error) {
 	var rows []store.Row
+	var known []feed.Known
+	var revision uint64
 	var end feed.End
 	err := o.store.Read(ctx, func(r *store.Reader) error {
 		upTo, more, passed, err := r.Changes(req.After.Seq, req.Types, min(req.Limit, rowsAtOnce), func(row store.Row) error {
@@ -30,7 +32,10 @@ func (o ownLog) Read(ctx context.Context, req feed.Request, take func(feed.Line)
 			return err
 		}
 		head, err := r.Head()
-		end = feed.End{Cursor: feed.Cursor{Epoch: r.Identity().Epoch, Seq: upTo}, More: more, Skipped: passed, Backlog: head - upTo}
+		if err == nil && !more && req.Tell {
+			known, revision, err = r.KnowledgeSince(req.Types, req.Known, true)
+		}
+		end = feed.End{Revision: revision, Cursor: feed.Cursor{Epoch: r.Identity().Epoch, Seq: upTo}, More: more, Skipped: passed, Backlog: head - upTo}
 		return err
 	})
 	if err != nil {
@@ -55,6 +60,11 @@ func (o ownLog) Read(ctx context.Context, req feed.Request, take func(feed.Line)
 			continue
 		}
 		if err := take(feed.Line{Event: &rows[i].Event}); err != nil {
+			return end, err
+		}
+	}
+	for i := range known {
+		if err := take(feed.Line{Known: &known[i]}); err != nil {
 			return end, err
 		}
 	}

@@ -15,7 +15,15 @@ type Client interface {
 	// it gives its current one; what it does not have at all is left out.
 	Fetch(ctx context.Context, refs []feed.Ref) ([]feed.Event, error)
 	// Send gives changes to the peer. It returns one receipt a change, in their order.
-	Send(ctx context.Context, events []feed.Event, names []feed.Name) (Sent, error)
+	Send(ctx context.Context, s Shipment) (Sent, error)
+}
+
+// Shipment is what goes to a peer at once. Known is what this node knows, told behind the last changes of a complete pass; a client
+// whose peer has no use for it leaves it out.
+type Shipment struct {
+	Events []feed.Event
+	Names  []feed.Name
+	Known  []feed.Known
 }
 
 // Sent is what came back from Send.
@@ -85,8 +93,15 @@ func (m *Manager) Fetch(ctx context.Context, refs []feed.Ref) ([]feed.Event, err
 
 // Send gives each change to its type's client. Runs of changes with the same client go together; a unit whose members have
 // different clients travels in parts.
-func (m *Manager) Send(ctx context.Context, events []feed.Event, names []feed.Name) (Sent, error) {
+//
+// Knowledge goes to its type's client behind all changes.
+func (m *Manager) Send(ctx context.Context, s Shipment) (Sent, error) {
 	var out Sent
+	events := s.Events
+	known, err := m.split(s.Known)
+	if err != nil {
+		return out, err
+	}
 	for i := 0; i < len(events); {
 		c, err := m.client(events[i].Key.Type)
 		if err != nil {
@@ -99,7 +114,12 @@ func (m *Manager) Send(ctx context.Context, events []feed.Event, names []feed.Na
 			}
 			n++
 		}
-		sent, err := c.Send(ctx, events[i:n], names)
+		part := Shipment{Events: events[i:n], Names: s.Names}
+		if n == len(events) {
+			part.Known = known[c]
+			delete(known, c)
+		}
+		sent, err := c.Send(ctx, part)
 		out.Bytes += sent.Bytes
 		out.Status = sent.Status
 		if err != nil {
@@ -110,6 +130,25 @@ func (m *Manager) Send(ctx context.Context, events []feed.Event, names []feed.Na
 		}
 		out.Receipts = append(out.Receipts, sent.Receipts...)
 		i = n
+	}
+	for c, parts := range known {
+		sent, err := c.Send(ctx, Shipment{Known: parts})
+		out.Bytes += sent.Bytes
+		if err != nil {
+			return out, err
+		}
+	}
+	return out, nil
+}
+
+func (m *Manager) split(known []feed.Known) (map[Client][]feed.Known, error) {
+	out := map[Client][]feed.Known{}
+	for _, k := range known {
+		c, err := m.client(k.Type)
+		if err != nil {
+			return nil, err
+		}
+		out[c] = append(out[c], k)
 	}
 	return out, nil
 }

@@ -32,15 +32,18 @@ func (c *client) Fetch(_ context.Context, refs []feed.Ref) ([]feed.Event, error)
 	return out, c.err
 }
 
-func (c *client) Send(_ context.Context, events []feed.Event, names []feed.Name) (resourcemanager.Sent, error) {
+func (c *client) Send(_ context.Context, s resourcemanager.Shipment) (resourcemanager.Sent, error) {
 	var ids []string
 	sent := resourcemanager.Sent{Status: 200, Bytes: 10}
-	for _, ev := range events {
+	for _, ev := range s.Events {
 		ids = append(ids, ev.Key.String())
 		sent.Receipts = append(sent.Receipts, feed.Receipt{Key: ev.Key, Result: feed.Applied})
 	}
-	for _, n := range names {
+	for _, n := range s.Names {
 		ids = append(ids, n.Node)
+	}
+	for _, k := range s.Known {
+		ids = append(ids, "knows "+k.Type)
 	}
 	*c.calls = append(*c.calls, c.name+": "+strings.Join(ids, " "))
 	if c.short {
@@ -91,8 +94,10 @@ func refs(names ...string) []feed.Ref {
 
 func TestManagerRoutes(t *testing.T) {
 	m, _, _, calls := manager()
-	sent, err := m.Send(t.Context(), events("Patient/1", "Patient/2", "Basic/1", "Patient/3"), []feed.Name{{Node: "n"}})
-	if err != nil || sent.Status != 200 || sent.Bytes != 30 || len(sent.Receipts) != 4 {
+	sent, err := m.Send(t.Context(), resourcemanager.Shipment{
+		Events: events("Patient/1", "Patient/2", "Basic/1", "Patient/3"), Names: []feed.Name{{Node: "n"}}, Known: []feed.Known{{Type: "Patient"}, {Type: "Basic"}},
+	})
+	if err != nil || sent.Status != 200 || sent.Bytes != 40 || len(sent.Receipts) != 4 {
 		t.Fatalf("%+v %v", sent, err)
 	}
 	for i, k := range keys("Patient/1", "Patient/2", "Basic/1", "Patient/3") {
@@ -105,7 +110,7 @@ func TestManagerRoutes(t *testing.T) {
 	if err != nil || len(got) != 3 {
 		t.Errorf("%v %v", got, err)
 	}
-	want := []string{"node: Patient/1 Patient/2 n", "rest: Basic/1 n", "node: Patient/3 n", "node: Patient/1 Patient/2", "rest: Basic/1"}
+	want := []string{"node: Patient/1 Patient/2 n", "rest: Basic/1 n", "node: Patient/3 n knows Patient", "rest: knows Basic", "node: Patient/1 Patient/2", "rest: Basic/1"}
 	if !slices.Equal(*calls, want) {
 		t.Errorf("%q, want %q", *calls, want)
 	}
@@ -115,7 +120,7 @@ func TestManagerRoutes(t *testing.T) {
 	if err := m.Check([]string{"Patient", "Basic"}); err != nil {
 		t.Error(err)
 	}
-	if sent, err := m.Send(t.Context(), nil, nil); err != nil || len(sent.Receipts) != 0 {
+	if sent, err := m.Send(t.Context(), resourcemanager.Shipment{}); err != nil || len(sent.Receipts) != 0 {
 		t.Errorf("%v %v", sent, err)
 	}
 }
@@ -123,7 +128,7 @@ func TestManagerRoutes(t *testing.T) {
 func TestManagerUnknownClient(t *testing.T) {
 	m, _, _, calls := manager()
 	_, fetch := m.Fetch(t.Context(), refs("Patient/1", "Group/1"))
-	_, send := m.Send(t.Context(), events("Group/1"), nil)
+	_, send := m.Send(t.Context(), resourcemanager.Shipment{Events: events("Group/1")})
 	for _, err := range []error{fetch, send, m.Check([]string{"Patient", "Group"})} {
 		if syncerr.KindOf(err) != syncerr.Usage || !strings.Contains(err.Error(), `"none"`) || syncerr.HintOf(err) == "" {
 			t.Errorf("%v", err)
@@ -138,7 +143,7 @@ func TestManagerFailures(t *testing.T) {
 	away := errors.New("the peer is away")
 	m, node, rest, calls := manager()
 	rest.err = away
-	if sent, err := m.Send(t.Context(), events("Patient/1", "Basic/1", "Patient/2"), nil); !errors.Is(err, away) || len(sent.Receipts) != 1 || sent.Bytes != 20 {
+	if sent, err := m.Send(t.Context(), resourcemanager.Shipment{Events: events("Patient/1", "Basic/1", "Patient/2")}); !errors.Is(err, away) || len(sent.Receipts) != 1 || sent.Bytes != 20 {
 		t.Errorf("%+v %v", sent, err)
 	}
 	if got, err := m.Fetch(t.Context(), refs("Basic/1", "Patient/1")); !errors.Is(err, away) || got != nil {
@@ -148,7 +153,7 @@ func TestManagerFailures(t *testing.T) {
 		t.Errorf("went on after a failure: %q", *calls)
 	}
 	node.short = true
-	if _, err := m.Send(t.Context(), events("Patient/1", "Patient/2"), nil); syncerr.KindOf(err) != syncerr.Transient || !strings.Contains(err.Error(), "1 of 2") {
+	if _, err := m.Send(t.Context(), resourcemanager.Shipment{Events: events("Patient/1", "Patient/2")}); syncerr.KindOf(err) != syncerr.Transient || !strings.Contains(err.Error(), "1 of 2") {
 		t.Errorf("a short answer: %v", err)
 	}
 }

@@ -71,6 +71,19 @@ func (tx *Tx) Relabel(seq uint64, k fhir.Key, s version.Stamp) error {
 		string(v.Replica), v.Tick, vector, string(s.Author), origin, seq); err != nil {
 		return err
 	}
+	before, ok, err := tx.Current(k)
+	if err != nil {
+		return err
+	}
+	if ok && before.Seq == seq {
+		rows, err := tx.reseen(k, others(before.Stamp), others(s), nil)
+		if err != nil {
+			return err
+		}
+		if err := tx.insert(tx.t.store.dialect.ignore+" INTO resource_seen (type, replica, tick, id) VALUES ", 4, rows); err != nil {
+			return err
+		}
+	}
 	delete(tx.t.current, k)
 	return tx.exec("UPDATE resource SET replica = ?, tick = ?, vector = ?, author = ?, origin = ?, delivered = '' WHERE type = ? AND id = ? AND seq = ?",
 		string(v.Replica), v.Tick, vector, string(s.Author), origin, k.Type, k.ID, seq)

@@ -61,21 +61,29 @@ type Position struct {
 	Scope   string
 	Backlog uint64
 	Updated int64
+	// Revision is that of the peer's knowledge which was merged at the end of the last complete pass (pull), or of the own one that was
+	// told then (push).
+	Revision uint64
+	// Resume is the place in a catch-up that is not at its end, as the lister wrote it; CatchUp at its begin. The cursor counts after it.
+	Resume string
 }
+
+// CatchUp is the Resume of a catch-up that begins.
+const CatchUp = "begin"
 
 // Position returns how far a reader has come, the zero Position where it never read.
 func (s *Store) Position(ctx context.Context, peer, direction string) (Position, error) {
 	d := s.direct(ctx)
 	var p Position
 	var updated string
-	_, err := d.one("SELECT scope, epoch, seq, backlog, updated FROM sync_cursor WHERE peer = ? AND direction = ?", []any{peer, direction},
-		&p.Scope, &p.Epoch, &p.Seq, &p.Backlog, &updated)
+	_, err := d.one("SELECT scope, epoch, seq, backlog, revision, resume, updated FROM sync_cursor WHERE peer = ? AND direction = ?", []any{peer, direction},
+		&p.Scope, &p.Epoch, &p.Seq, &p.Backlog, &p.Revision, &p.Resume, &updated)
 	p.Updated = parseTime(updated)
 	return p, s.dialect.wrap("read cursor", err)
 }
 
 // SetPosition stores how far a reader has come, in the transaction of what it read.
 func (tx *Tx) SetPosition(peer, direction string, p Position) error {
-	return tx.exec("REPLACE INTO sync_cursor (peer, direction, scope, epoch, seq, backlog, updated) VALUES (?, ?, ?, ?, ?, ?, ?)",
-		peer, direction, p.Scope, p.Epoch, p.Seq, p.Backlog, timeText(tx.Now()))
+	return tx.exec("REPLACE INTO sync_cursor (peer, direction, scope, epoch, seq, backlog, revision, resume, updated) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		peer, direction, p.Scope, p.Epoch, p.Seq, p.Backlog, p.Revision, p.Resume, timeText(tx.Now()))
 }

@@ -32,6 +32,8 @@ type transaction struct {
 	anyHeld       bool // false where the tables were empty when the transaction began: most need no look at them
 	anyParked     bool
 	anyOpen       bool // conflicts that wait for a person
+	anyExcepted   bool
+	anyForgotten  bool
 }
 
 // Tx is one writer's part of a write transaction. It is used by one goroutine.
@@ -42,6 +44,8 @@ type Tx struct {
 	audits  [][]any
 	touched map[fhir.Key]*touch
 	order   []fhir.Key
+
+	revision uint64 // of what this writer changes in the knowledge, 0 before the first change
 }
 
 // touch is what one writer did to a key: the resource row is written once, at the end.
@@ -49,6 +53,7 @@ type touch struct {
 	existed bool
 	reindex bool
 	values  []search.Value
+	seen    version.Vector // what the vector that stood before contained of other replicas than its version's
 }
 
 // Current is a copy as the resource table holds it.
@@ -104,7 +109,13 @@ func (t *transaction) start() error {
 	if t.anyOpen, err = t.exists("sync_conflict WHERE status = 'open'"); err != nil {
 		return err
 	}
-	t.anyParked, err = t.exists("sync_parked")
+	if t.anyParked, err = t.exists("sync_parked"); err != nil {
+		return err
+	}
+	if t.anyExcepted, err = t.exists("knowledge_exception"); err != nil {
+		return err
+	}
+	t.anyForgotten, err = t.exists("knowledge_forgotten")
 	return err
 }
 
@@ -288,7 +299,7 @@ func (tx *Tx) Put(c Change) (uint64, error) {
 	}
 	w := tx.touched[c.Key]
 	if w == nil {
-		w = &touch{existed: existed}
+		w = &touch{existed: existed, seen: others(before.Stamp)}
 		tx.touched[c.Key] = w
 		tx.order = append(tx.order, c.Key)
 	}
@@ -358,7 +369,7 @@ func (tx *Tx) flush() error {
 		return err
 	}
 	rows := make([][]any, 0, len(tx.order))
-	var index [][]any
+	var index, seen [][]any
 	for _, k := range tx.order {
 		w, c := tx.touched[k], tx.t.current[k]
 		s := c.Stamp
@@ -366,6 +377,10 @@ func (tx *Tx) flush() error {
 			k.Type, k.ID, string(s.Version.Replica), s.Version.Tick, s.Vector.String(), string(s.Author),
 			s.Authored, s.Origin.String(), boolInt(s.Deleted), hashBytes(s), c.Committed, c.Seq, c.ContentSeq, c.Delivered,
 		})
+		var err error
+		if seen, err = tx.reseen(k, w.seen, others(s), seen); err != nil {
+			return err
+		}
 		if !w.reindex {
 			continue
 		}
@@ -384,6 +399,9 @@ func (tx *Tx) flush() error {
 	if err := tx.insert(tx.t.store.dialect.ignore+" INTO resource_index (type, id, name, space, value) VALUES ", 5, index); err != nil {
 		return err
 	}
+	if err := tx.insert(tx.t.store.dialect.ignore+" INTO resource_seen (type, replica, tick, id) VALUES ", 4, seen); err != nil {
+		return err
+	}
 	if err := tx.insert("INSERT INTO sync_audit_message ("+auditColumns+") VALUES ", 23, tx.audits); err != nil {
 		return err
 	}
@@ -392,12 +410,18 @@ func (tx *Tx) flush() error {
 
 func (tx *Tx) flushCounters() error {
 	t := tx.t
-	var counters, ticks [][]any
+	var counters, ticks, known [][]any
+	for _, name := range sortedKeys(t.dirtyTicks) {
+		revision, err := tx.revised(true)
+		if err != nil {
+			return err
+		}
+		own := string(tx.Identity().Replica)
+		ticks = append(ticks, []any{own, name, t.ticks[name]})
+		known = append(known, []any{name, own, t.ticks[name], revision, revision}) // whoever makes a change knows it
+	}
 	for _, name := range sortedKeys(t.dirtyCounters) {
 		counters = append(counters, []any{name, t.counters[name]})
-	}
-	for _, name := range sortedKeys(t.dirtyTicks) {
-		ticks = append(ticks, []any{string(tx.Identity().Replica), name, t.ticks[name]})
 	}
 	if len(tx.log) > 0 {
 		t.wrote = true
@@ -407,7 +431,45 @@ func (tx *Tx) flushCounters() error {
 	if err := tx.insert("REPLACE INTO tick (replica, type, value) VALUES ", 3, ticks); err != nil {
 		return err
 	}
+	if err := tx.insert("REPLACE INTO knowledge (type, replica, tick, revision, up) VALUES ", 5, known); err != nil {
+		return err
+	}
 	return tx.insert("REPLACE INTO counter (name, value) VALUES ", 2, counters)
+}
+
+// others returns what a copy has seen of other replicas than that of its version.
+func others(s version.Stamp) version.Vector {
+	if len(s.Vector) <= 1 {
+		return nil
+	}
+	out := make(version.Vector, 0, len(s.Vector)-1)
+	for _, v := range s.Vector {
+		if v.Replica != s.Version.Replica {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// reseen brings resource_seen of a key from what it was to what it is, and adds the rows to be written.
+func (tx *Tx) reseen(k fhir.Key, was, is version.Vector, rows [][]any) ([][]any, error) {
+	if is.Equal(was) {
+		return rows, nil
+	}
+	for _, v := range was {
+		if is.Tick(v.Replica) == v.Tick {
+			continue
+		}
+		if err := tx.exec("DELETE FROM resource_seen WHERE type = ? AND replica = ? AND tick = ? AND id = ?", k.Type, string(v.Replica), v.Tick, k.ID); err != nil {
+			return nil, err
+		}
+	}
+	for _, v := range is {
+		if was.Tick(v.Replica) != v.Tick {
+			rows = append(rows, []any{k.Type, string(v.Replica), v.Tick, k.ID})
+		}
+	}
+	return rows, nil
 }
 
 // insert runs a multi-row INSERT in chunks of two sizes, so that few statements have to be prepared.

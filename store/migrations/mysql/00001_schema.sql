@@ -35,7 +35,23 @@ CREATE TABLE IF NOT EXISTS resource_index (
 -- How far a reader has come in a log.
 CREATE TABLE IF NOT EXISTS sync_cursor (
   peer VARCHAR(100) NOT NULL, direction VARCHAR(10) NOT NULL, scope TEXT NOT NULL,
-  epoch VARCHAR(36) NOT NULL, seq BIGINT NOT NULL, backlog BIGINT NOT NULL, updated DATETIME(3) NOT NULL, PRIMARY KEY (peer, direction)) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+  epoch VARCHAR(36) NOT NULL, seq BIGINT NOT NULL, backlog BIGINT NOT NULL, revision BIGINT NOT NULL, resume VARCHAR(300) NOT NULL, updated DATETIME(3) NOT NULL,
+  PRIMARY KEY (peer, direction)) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+-- Up to which tick of each replica this node has given every version of a type a fate: revision is when the entry last rose, up when it
+-- last rose otherwise than by the parent's word.
+CREATE TABLE IF NOT EXISTS knowledge (
+  type VARCHAR(40) NOT NULL, replica CHAR(36) NOT NULL, tick BIGINT NOT NULL, revision BIGINT NOT NULL, up BIGINT NOT NULL,
+  PRIMARY KEY (type, replica), KEY knowledge_revision (revision)) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+-- Versions within the knowledge that this node could not take, until the vector of the key's copy contains them.
+CREATE TABLE IF NOT EXISTS knowledge_exception (
+  type VARCHAR(40) NOT NULL, id VARCHAR(64) NOT NULL, replica CHAR(36) NOT NULL, tick BIGINT NOT NULL, revision BIGINT NOT NULL,
+  PRIMARY KEY (type, id, replica, tick)) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+-- Up to which tick tombstones and what led to them may have been collected.
+CREATE TABLE IF NOT EXISTS knowledge_forgotten (
+  type VARCHAR(40) NOT NULL, replica CHAR(36) NOT NULL, tick BIGINT NOT NULL, revision BIGINT NOT NULL, PRIMARY KEY (type, replica)) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+-- What the vectors of current copies contain of other replicas than that of their version.
+CREATE TABLE IF NOT EXISTS resource_seen (
+  type VARCHAR(40) NOT NULL, replica CHAR(36) NOT NULL, tick BIGINT NOT NULL, id VARCHAR(64) NOT NULL, PRIMARY KEY (type, replica, tick, id)) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 CREATE TABLE IF NOT EXISTS sync_run (
   id CHAR(36) PRIMARY KEY, direction VARCHAR(10) NOT NULL, peer VARCHAR(100) NOT NULL, started DATETIME(3) NOT NULL, finished DATETIME(3),
   outcome VARCHAR(20) NOT NULL, events_read BIGINT NOT NULL, applied BIGINT NOT NULL, skipped BIGINT NOT NULL, held BIGINT NOT NULL,

@@ -35,7 +35,24 @@ CREATE INDEX IF NOT EXISTS resource_index_value ON resource_index (type, name, v
 -- How far a reader has come in a log.
 CREATE TABLE IF NOT EXISTS sync_cursor (
   peer TEXT NOT NULL, direction TEXT NOT NULL, scope TEXT NOT NULL,
-  epoch TEXT NOT NULL, seq INTEGER NOT NULL, backlog INTEGER NOT NULL, updated TEXT NOT NULL, PRIMARY KEY (peer, direction)) STRICT;
+  epoch TEXT NOT NULL, seq INTEGER NOT NULL, backlog INTEGER NOT NULL, revision INTEGER NOT NULL, resume TEXT NOT NULL, updated TEXT NOT NULL,
+  PRIMARY KEY (peer, direction)) STRICT;
+-- Up to which tick of each replica this node has given every version of a type a fate: revision is when the entry last rose, up when it
+-- last rose otherwise than by the parent's word.
+CREATE TABLE IF NOT EXISTS knowledge (
+  type TEXT NOT NULL, replica TEXT NOT NULL, tick INTEGER NOT NULL, revision INTEGER NOT NULL, up INTEGER NOT NULL,
+  PRIMARY KEY (type, replica)) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS knowledge_revision ON knowledge (revision);
+-- Versions within the knowledge that this node could not take, until the vector of the key's copy contains them.
+CREATE TABLE IF NOT EXISTS knowledge_exception (
+  type TEXT NOT NULL, id TEXT NOT NULL, replica TEXT NOT NULL, tick INTEGER NOT NULL, revision INTEGER NOT NULL,
+  PRIMARY KEY (type, id, replica, tick)) STRICT, WITHOUT ROWID;
+-- Up to which tick tombstones and what led to them may have been collected.
+CREATE TABLE IF NOT EXISTS knowledge_forgotten (
+  type TEXT NOT NULL, replica TEXT NOT NULL, tick INTEGER NOT NULL, revision INTEGER NOT NULL, PRIMARY KEY (type, replica)) STRICT, WITHOUT ROWID;
+-- What the vectors of current copies contain of other replicas than that of their version.
+CREATE TABLE IF NOT EXISTS resource_seen (
+  type TEXT NOT NULL, replica TEXT NOT NULL, tick INTEGER NOT NULL, id TEXT NOT NULL, PRIMARY KEY (type, replica, tick, id)) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS sync_run (
   id TEXT PRIMARY KEY, direction TEXT NOT NULL, peer TEXT NOT NULL, started TEXT NOT NULL, finished TEXT,
   outcome TEXT NOT NULL, events_read INTEGER NOT NULL, applied INTEGER NOT NULL, skipped INTEGER NOT NULL, held INTEGER NOT NULL,

@@ -1,0 +1,195 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/tributary-sync/tributary/feed"
+	"github.com/tributary-sync/tributary/fhir"
+	"github.com/tributary-sync/tributary/store"
+	"github.com/tributary-sync/tributary/syncerr"
+	"github.com/tributary-sync/tributary/version"
+)
+
+// The limits of a catch-up: what is told of a type may be long, a list of single exceptions above all.
+const (
+	maxTold   = 64 << 20 // bytes of a caller's knowledge before compression
+	markEvery = 100      // copies between two places from which it can be resumed
+	markBytes = 256 << 10
+)
+
+// syncKnowledge tells what this node knows of the types asked, all of them where none are named (DESIGN.md 4.3).
+func (s *Server) syncKnowledge(w http.ResponseWriter, r *http.Request) error {
+	types, err := typesOf(r.URL.Query())
+	if err != nil {
+		return err
+	}
+	known, err := s.engine.Store().Knowledge(r.Context(), types)
+	if err != nil {
+		return err
+	}
+	out, done, err := s.compressed(w, r)
+	if err != nil {
+		return err
+	}
+	enc := feed.NewEncoder(out)
+	for _, k := range known {
+		if err := enc.Known(k); err != nil {
+			return err
+		}
+	}
+	if err := enc.End(feed.End{Limit: s.engine.Limit()}); err != nil {
+		return err
+	}
+	return done()
+}
+
+// typesOf reads the resource types of a query; nil where it names none.
+func typesOf(q url.Values) ([]string, error) {
+	v, ok := q["types"]
+	if !ok {
+		return nil, nil
+	}
+	var out []string
+	for _, t := range strings.Split(strings.Join(v, ","), ",") {
+		if !fhir.IsType(t) {
+			return nil, syncerr.New(syncerr.Invalid, "read types", "types: %.60q is not a resource type of FHIR R4", t)
+		}
+		out = append(out, t)
+	}
+	return out, nil
+}
+
+// syncCatchUp gives the current copies that the caller's knowledge does not contain, from the place on where an earlier answer ended.
+// The last page ends at the position of the log at which the list was frozen: there the caller reads on.
+func (s *Server) syncCatchUp(w http.ResponseWriter, r *http.Request) error {
+	req, err := readRequest(r.URL.Query())
+	if err != nil {
+		return err
+	}
+	known, err := readKnown(w, r)
+	if err != nil {
+		return err
+	}
+	if err := s.engine.Store().CheckKnown(r.Context(), known); err != nil {
+		return err
+	}
+	head, err := s.engine.Store().Head(r.Context())
+	if err != nil {
+		return err
+	}
+	at := store.Place{Head: head.Seq}
+	if resume := r.URL.Query().Get("resume"); resume != "" {
+		if at, err = store.ParsePlace(resume); err != nil {
+			return err
+		}
+		if at.Head > head.Seq {
+			return syncerr.New(syncerr.EpochChanged, "catch up", "the list was of change %d, this log ends at %d", at.Head, head.Seq)
+		}
+	}
+	out, done, err := s.compressed(w, r)
+	if err != nil {
+		return err
+	}
+	l := list{
+		page: page{s: s, req: req, enc: feed.NewEncoder(out), flush: out.flush, named: map[version.Replica]bool{}},
+		at:   at, known: feed.KnowledgeOf(known),
+	}
+	end, err := l.write(r.Context(), head.Epoch)
+	if err != nil {
+		if l.begun {
+			_ = l.enc.Fail(err)
+			return done()
+		}
+		return err
+	}
+	if err := l.enc.End(end); err != nil {
+		return err
+	}
+	return done()
+}
+
+// readKnown reads a knowledge from a body.
+func readKnown(w http.ResponseWriter, r *http.Request) ([]feed.Known, error) {
+	body, err := bodyOf(w, r, maxTold)
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	d := feed.NewDecoder(body, maxTold)
+	var out []feed.Known
+	for {
+		line, err := d.Next()
+		switch {
+		case err != nil:
+			return nil, syncerr.Wrap(syncerr.Invalid, "read knowledge", err)
+		case line.End != nil:
+			return out, nil
+		case line.Known == nil:
+			return nil, syncerr.New(syncerr.Invalid, "read knowledge", "something else than knowledge stands in it")
+		case slices.ContainsFunc(out, func(k feed.Known) bool { return k.Type == line.Known.Type }):
+			return nil, syncerr.New(syncerr.Invalid, "read knowledge", "%s stands in it twice", line.Known.Type)
+		}
+		out = append(out, *line.Known)
+	}
+}
+
+// list writes one page of a catch-up.
+type list struct {
+	page
+	at    store.Place
+	known feed.Knowledge
+}
+
+func (l *list) write(ctx context.Context, epoch string) (feed.End, error) {
+	end := feed.End{Limit: l.s.engine.Limit()}
+	unmarked, bytes := 0, 0
+	for left := l.req.Limit; left > 0 && l.bytes < maxPage; {
+		var rows []store.Row
+		var after []store.Place
+		var done bool
+		next := l.at
+		err := l.s.engine.Store().Read(ctx, func(r *store.Reader) error {
+			rows, after = rows[:0], after[:0]
+			var err error
+			next, done, err = r.Missing(l.known, l.req.Types, l.at, min(left, rowsAtOnce), func(row store.Row, p store.Place) error {
+				rows, after = append(rows, row), append(after, p)
+				return nil
+			})
+			return err
+		})
+		if err != nil {
+			return end, err
+		}
+		if err := l.names(ctx, rows); err != nil {
+			return end, err
+		}
+		for i, row := range rows {
+			l.begun = true
+			had := l.bytes
+			if err := l.row(row); err != nil {
+				return end, err
+			}
+			unmarked, bytes = unmarked+1, bytes+l.bytes-had
+			if unmarked >= markEvery || bytes >= markBytes {
+				if err := l.enc.Mark(after[i].String()); err != nil {
+					return end, err
+				}
+				unmarked, bytes = 0, 0
+			}
+		}
+		left -= rowsAtOnce
+		if l.at = next; done {
+			end.Cursor = feed.Cursor{Epoch: epoch, Seq: l.at.Head}
+			return end, l.flush()
+		}
+		if err := l.flush(); err != nil {
+			return end, err
+		}
+	}
+	end.More = true
+	return end, l.enc.Mark(l.at.String())
+}

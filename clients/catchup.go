@@ -1,0 +1,83 @@
+package clients
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/tributary-sync/tributary/feed"
+	"github.com/tributary-sync/tributary/resourcemanager"
+	"github.com/tributary-sync/tributary/syncerr"
+)
+
+// CatchUp reads a part of the list of the current copies that the peer has and a knowledge does not contain (DESIGN.md 4.3). Lines go to
+// take in the order of the list; a Mark says from where it can be resumed. The end has the position at which the reader goes on in the
+// feed, or says that there is more. An interrupted stream is a Transient error, and all whole lines were given.
+func (n *Node) CatchUp(ctx context.Context, req feed.CatchUp, take func(feed.Line) error) (feed.End, error) {
+	body, err := n.encode(resourcemanager.Shipment{Known: req.Knowledge})
+	if err != nil {
+		return feed.End{}, err
+	}
+	q := url.Values{"inline": {strconv.Itoa(req.Inline)}, "limit": {strconv.Itoa(req.Limit)}}
+	if req.Resume != "" {
+		q.Set("resume", req.Resume)
+	}
+	if req.Types != nil {
+		q.Set("types", strings.Join(req.Types, ","))
+	}
+	ctx, stop := n.deadline(ctx, upload(len(body)))
+	defer stop()
+	return n.lines(ctx, http.MethodPost, "/sync/catchup?"+q.Encode(), body, take)
+}
+
+// Knowledge asks the peer what it knows of types, nil for all.
+func (n *Node) Knowledge(ctx context.Context, types []string) ([]feed.Known, error) {
+	path := "/sync/knowledge"
+	if types != nil {
+		path += "?" + url.Values{"types": {strings.Join(types, ",")}}.Encode()
+	}
+	ctx, stop := n.deadline(ctx, 0)
+	defer stop()
+	var out []feed.Known
+	_, err := n.lines(ctx, http.MethodGet, path, nil, func(l feed.Line) error {
+		if l.Known == nil {
+			return syncerr.New(syncerr.Invalid, "ask what the parent knows", "it told something else")
+		}
+		out = append(out, *l.Known)
+		return nil
+	})
+	return out, err
+}
+
+// lines carries out an exchange that answers with lines.
+func (n *Node) lines(ctx context.Context, method, path string, body []byte, take func(feed.Line) error) (feed.End, error) {
+	var header http.Header
+	if body != nil {
+		header = http.Header{"Content-Encoding": {"zstd"}}
+	}
+	res, err := n.do(ctx, method, path, body, header)
+	if err != nil {
+		return feed.End{}, err
+	}
+	defer res.Body.Close()
+	r, err := decoded(res)
+	if err != nil {
+		return feed.End{}, err
+	}
+	defer r.Close()
+	d := feed.NewDecoder(&touching{r: r, touch: touchOf(ctx)}, n.maxRow)
+	for {
+		line, err := d.Next()
+		switch {
+		case err != nil:
+			return feed.End{}, n.cut("read the answer of "+n.base, err)
+		case line.End != nil:
+			return *line.End, nil
+		}
+		if err := take(line); err != nil {
+			return feed.End{}, err
+		}
+	}
+}

@@ -1,0 +1,76 @@
+package pull
+
+import (
+	"context"
+
+	"github.com/tributary-sync/tributary/audit"
+	"github.com/tributary-sync/tributary/engine"
+	"github.com/tributary-sync/tributary/feed"
+	"github.com/tributary-sync/tributary/feedreader"
+	"github.com/tributary-sync/tributary/store"
+)
+
+// fit begins a catch-up where the cursor does not fit: nothing was read yet, the parent is another one or has another log, or other types
+// are wanted than were read for. Knowledge is per type, so what is here of a type is not asked for again (DESIGN.md 4.3).
+func (s *pass) fit(ctx context.Context, epoch string) error {
+	old, why := s.pos, ""
+	switch {
+	case old.Epoch == epoch && old.Scope == s.scope():
+		return nil
+	case old.Epoch != epoch && old.Epoch != "":
+		why = "the parent's log is another one than was read up to " + old.Cursor.String()
+	case old.Epoch != "":
+		why = "other types are wanted than were read for"
+	}
+	s.pos = store.Position{Scope: s.scope(), Cursor: feed.Cursor{Epoch: epoch}, Resume: store.CatchUp}
+	if s.parent.Lister == nil {
+		s.pos.Resume = "" // a source that cannot list is read from its start
+	}
+	if why == "" {
+		return nil
+	}
+	return s.eng.Note(ctx, audit.Record{
+		Operation: audit.Pull, Outcome: audit.Done, Action: "CATCH-UP", Peer: s.Run.Peer, ParentURL: s.cfg.ParentURL,
+		Details: why + "; what this node does not know is asked for",
+	})
+}
+
+// anew begins a catch-up because the parent says that its log does not continue what was read of it.
+func (s *pass) anew(ctx context.Context) error {
+	peer, err := s.parent.Hello(ctx)
+	if err != nil {
+		return err
+	}
+	s.pos.Scope = ""
+	return s.fit(ctx, peer.Epoch)
+}
+
+// catchUp reads a page of the list of what this node does not know. The list is frozen at a position of the parent's log, from which the
+// feed is read afterwards; that pass brings the parent's knowledge.
+func (s *pass) catchUp(ctx context.Context) error {
+	known, err := s.eng.Store().Knowledge(ctx, s.cfg.Types)
+	if err != nil {
+		return err
+	}
+	req := feed.CatchUp{Knowledge: known, Types: s.cfg.Types, Limit: s.cfg.Batch * pagesAhead, Inline: s.cfg.Inline}
+	if s.pos.Resume != store.CatchUp {
+		req.Resume = s.pos.Resume
+	}
+	r := feedreader.Reader{Events: s.cfg.Batch}
+	_, err = r.List(ctx, s.parent.Lister, req, s.pos.Epoch, func(p feedreader.Part) error {
+		if len(p.Events) > 0 {
+			if err := s.Open(ctx); err != nil {
+				return err
+			}
+			if err := s.complete(ctx, p.Events); err != nil {
+				return err
+			}
+		}
+		next := store.Position{Scope: s.pos.Scope, Cursor: feed.Cursor{Epoch: s.pos.Epoch}, Resume: p.Resume}
+		if p.Last {
+			next.Cursor, next.Resume = p.Cursor, ""
+		}
+		return s.take(ctx, engine.Batch{Events: p.Events, Names: p.Names, Position: &next})
+	})
+	return err
+}
