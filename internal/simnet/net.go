@@ -22,6 +22,8 @@ import (
 	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/node"
 	"github.com/tributary-sync/tributary/reconcile"
+	"github.com/tributary-sync/tributary/store"
+	"github.com/tributary-sync/tributary/version"
 )
 
 // Options say what a run does.
@@ -41,41 +43,49 @@ type Options struct {
 // Net is a tree of nodes under one virtual clock.
 type Net struct {
 	opts  Options
-	rand  *rand.Rand
+	rand  *rand.Rand // what is done; each depth of the stack has its own, so that one more request moves little of a seed
+	inner []*rand.Rand
 	now   time.Time
 	nodes []*Node
 	depth int // exchanges on the stack
 
-	accepted map[fhir.Key][]accepted
+	accepted map[fhir.Key][]*accepted
 	bodies   map[string]bool // every body that an author wrote, bare
-	healing  bool
-	late     []func() // requests that the network delivers again, later
+	restored int             // databases put back
+
+	lostConflicts []store.Conflict // rows of them that were thrown away then
+	healing       bool
+	late          []func() // requests that the network delivers again, later
 }
 
 // Node is one simulated node with the file that survives its crashes.
 type Node struct {
-	net     *Net
-	name    string
-	dir     string
-	parent  *Node
-	token   string
-	skew    time.Duration
-	live    *node.Node
-	busy    int  // handlers and passes of it on the stack
-	crashed bool // must be started again before it does anything
-	fuse    int  // statements until it crashes; 0 never
-	backup  string
-	lost    int // restores: what it had accepted since and told nobody is gone
+	net      *Net
+	name     string
+	dir      string
+	parent   *Node
+	token    string
+	skew     time.Duration
+	ids      source     // randomness of the program
+	luck     *rand.Rand // of its link and its process
+	live     *node.Node
+	busy     int                      // handlers and passes of it on the stack
+	crashed  bool                     // must be started again before it does anything
+	fuse     int                      // statements until it crashes; 0 never
+	backup   *view                    // what the copy of its folder has
+	own      map[version.Replica]bool // replicas that it is and was
+	restored int
 }
 
 // New builds a tree of nodes and starts them.
 func New(ctx context.Context, o Options) (*Net, error) {
 	n := &Net{
-		opts: o, rand: rand.New(rand.NewPCG(o.Seed, 0x7472_6962)), now: time.Date(2026, 1, 1, 8, 0, 0, 0, time.UTC),
-		accepted: map[fhir.Key][]accepted{}, bodies: map[string]bool{},
+		opts: o, rand: stream(o.Seed, 0), inner: []*rand.Rand{stream(o.Seed, 1), stream(o.Seed, 2)}, now: time.Date(2026, 1, 1, 8, 0, 0, 0, time.UTC),
+		accepted: map[fhir.Key][]*accepted{}, bodies: map[string]bool{},
 	}
 	for i := range o.Nodes {
-		x := &Node{net: n, name: fmt.Sprintf("n%d", i), dir: filepath.Join(o.Dir, fmt.Sprintf("n%d", i))}
+		x := &Node{net: n, name: fmt.Sprintf("n%d", i), dir: filepath.Join(o.Dir, fmt.Sprintf("n%d", i)), own: map[version.Replica]bool{}}
+		x.ids, x.luck = source{stream(o.Seed, 100+uint64(i))}, stream(o.Seed, 200+uint64(i))
 		if i > 0 {
 			x.parent = n.nodes[n.parentOf(i)]
 		}
@@ -89,6 +99,9 @@ func New(ctx context.Context, o Options) (*Net, error) {
 	}
 	return n, nil
 }
+
+// stream returns one of the independent random streams of a seed.
+func stream(seed, which uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 0x7472_6962+which)) }
 
 // parentOf makes a chain of three and hangs the rest anywhere above.
 func (n *Net) parentOf(i int) int {
@@ -131,7 +144,7 @@ func (x *Node) config() config.Config {
 
 func (x *Node) deps() node.Deps {
 	return node.Deps{
-		Clock: func() time.Time { return x.net.now.Add(x.skew) }, Rand: source{x.net.rand}, Transport: &wire{from: x}, Log: slog.New(slog.DiscardHandler),
+		Clock: func() time.Time { return x.net.now.Add(x.skew) }, Rand: x.ids, Transport: &wire{from: x}, Log: slog.New(slog.DiscardHandler),
 		Hook: x.hook, Volatile: true,
 	}
 }
@@ -166,7 +179,9 @@ func (x *Node) create(ctx context.Context) error {
 func (x *Node) start(ctx context.Context) error {
 	x.crashed, x.fuse = false, 0
 	var err error
-	x.live, err = node.New(ctx, x.config(), x.deps())
+	if x.live, err = node.New(ctx, x.config(), x.deps()); err == nil {
+		x.own[x.live.Engine().Store().Identity().Replica] = true
+	}
 	return err
 }
 
@@ -211,8 +226,8 @@ func (x *Node) pass(ctx context.Context, direction string) error {
 		return err
 	}
 	x.busy++
-	if x.net.opts.Faults && !x.net.healing && x.net.rand.IntN(12) == 0 {
-		x.fuse = 1 + x.net.rand.IntN(60)
+	if x.net.opts.Faults && !x.net.healing && x.luck.IntN(12) == 0 {
+		x.fuse = 1 + x.luck.IntN(60)
 	}
 	runs, err := x.live.Sync(ctx, direction)
 	x.busy--
@@ -230,8 +245,8 @@ func (x *Node) edit(ctx context.Context) error {
 		return err
 	}
 	n := x.net
-	if n.opts.Faults && !n.healing && n.rand.IntN(20) == 0 {
-		x.fuse = 1 + n.rand.IntN(12)
+	if n.opts.Faults && !n.healing && x.luck.IntN(20) == 0 {
+		x.fuse = 1 + x.luck.IntN(12)
 	}
 	count := 1
 	if n.rand.IntN(5) == 0 {
@@ -269,7 +284,7 @@ func (x *Node) edit(ctx context.Context) error {
 	for _, w := range out {
 		n.logf("%s writes %s %s deleted=%v", x.name, w.Key, w.Stamp.Version, w.Stamp.Deleted)
 		if !w.Unchanged {
-			n.accepted[w.Key] = append(n.accepted[w.Key], accepted{at: x.name, stamp: w.Stamp})
+			n.accepted[w.Key] = append(n.accepted[w.Key], &accepted{at: x.name, stamp: w.Stamp})
 		}
 	}
 	return nil

@@ -11,13 +11,17 @@ func (x *Node) backUpOrRestore(ctx context.Context) error {
 	if ok, err := x.ready(ctx); err != nil || !ok || x.busy > 0 {
 		return err
 	}
+	now, err := x.view(ctx)
+	if err != nil {
+		return err
+	}
 	if err := x.live.Close(); err != nil {
 		return err
 	}
 	to := x.dir + ".backup"
-	if x.backup == "" || x.net.rand.IntN(3) == 0 {
+	if x.backup == nil || x.net.rand.IntN(3) == 0 {
 		x.net.logf("%s is backed up", x.name)
-		x.backup = to
+		x.backup = &now
 		if err := copyFolder(x.dir, to); err != nil {
 			return err
 		}
@@ -27,7 +31,9 @@ func (x *Node) backUpOrRestore(ctx context.Context) error {
 	} else {
 		whole := x.leaf() && x.net.rand.IntN(2) == 0 // the nonce is put back, too: only the parent can tell
 		x.net.logf("%s is restored from its backup, whole machine: %v", x.name, whole)
-		x.lost++
+		if err := x.loses(ctx, now); err != nil {
+			return err
+		}
 		if err := copyFolder(to, x.dir); err != nil {
 			return err
 		}
@@ -38,6 +44,28 @@ func (x *Node) backUpOrRestore(ctx context.Context) error {
 		}
 	}
 	return x.start(ctx)
+}
+
+// loses notes what is gone when the node goes back from now to its backup: what nobody else has.
+func (x *Node) loses(ctx context.Context, now view) error {
+	n := x.net
+	x.restored++
+	n.restored++
+	n.lostConflicts = append(n.lostConflicts, now.conflicts...)
+	views := []view{*x.backup}
+	for _, o := range n.nodes {
+		if o == x {
+			continue
+		}
+		v, err := o.view(ctx)
+		if err != nil {
+			return err
+		}
+		views = append(views, v)
+	}
+	n.remember(append(views, now)) // for the names that writes got meanwhile
+	n.remember(views)
+	return nil
 }
 
 func (x *Node) nonce() string {

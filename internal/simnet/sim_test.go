@@ -3,6 +3,7 @@ package simnet
 import (
 	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -24,12 +25,20 @@ func options(seed uint64, dir string) Options {
 	}
 }
 
+// harness is an error of the simulator itself, not of what it simulates.
+type harness struct{ error }
+
+func isFinding(err error) bool {
+	var h harness
+	return !errors.As(err, &h) && !errors.Is(err, context.DeadlineExceeded)
+}
+
 func simulate(o Options) (err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	n, err := New(ctx, o)
 	if err != nil {
-		return err
+		return harness{err}
 	}
 	defer func() {
 		if cerr := n.Close(); err == nil {

@@ -27,7 +27,7 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	faulty := n.opts.Faults && !n.healing
 	fate := 100
 	if faulty {
-		fate = n.rand.IntN(40)
+		fate = w.from.luck.IntN(40)
 	}
 	if err := w.meanwhile(ctx); err != nil {
 		return nil, err
@@ -66,7 +66,7 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		if len(all) > 0 {
 			n.logf("%s -> %s: the answer is cut", w.from.name, to.name)
-			res.Body = io.NopCloser(io.MultiReader(bytes.NewReader(all[:n.rand.IntN(len(all))]), broken{}))
+			res.Body = io.NopCloser(io.MultiReader(bytes.NewReader(all[:w.from.luck.IntN(len(all))]), broken{}))
 		}
 	}
 	return res, nil
@@ -79,11 +79,13 @@ func (broken) Read([]byte) (int, error) { return 0, errLink }
 // meanwhile lets others do things while an exchange is on its way.
 func (w *wire) meanwhile(ctx context.Context) error {
 	n := w.from.net
-	if n.healing || n.depth >= 2 || n.rand.IntN(4) != 0 {
+	if n.healing || n.depth >= len(n.inner) || w.from.luck.IntN(4) != 0 {
 		return nil
 	}
+	outer := n.rand
+	n.rand = n.inner[n.depth]
 	n.depth++
-	defer func() { n.depth-- }()
+	defer func() { n.depth--; n.rand = outer }()
 	return n.step(context.WithoutCancel(ctx))
 }
 
@@ -101,8 +103,8 @@ func (x *Node) serve(ctx context.Context, r *http.Request, body []byte) (*http.R
 	if ok, err := x.ready(context.WithoutCancel(ctx)); err != nil || !ok {
 		return nil, errLink
 	}
-	if x.net.opts.Faults && !x.net.healing && x.net.rand.IntN(25) == 0 {
-		x.fuse = 1 + x.net.rand.IntN(60)
+	if x.net.opts.Faults && !x.net.healing && x.luck.IntN(25) == 0 {
+		x.fuse = 1 + x.luck.IntN(60)
 	}
 	in := httptest.NewRequestWithContext(ctx, r.Method, r.URL.String(), bytes.NewReader(body))
 	in.Header = r.Header.Clone()

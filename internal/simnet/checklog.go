@@ -1,0 +1,144 @@
+package simnet
+
+import (
+	"fmt"
+
+	"github.com/tributary-sync/tributary/audit"
+	"github.com/tributary-sync/tributary/fhir"
+	"github.com/tributary-sync/tributary/store"
+	"github.com/tributary-sync/tributary/version"
+)
+
+// checkLog: invariants 1, 4, 5 and 7 at one node.
+func (n *Net) checkLog(x *Node, v view) []error {
+	var wrong []error
+	bad := func(format string, args ...any) {
+		wrong = append(wrong, fmt.Errorf(x.name+": "+format, args...))
+	}
+	ordinals, ticks := map[string]uint64{}, map[string]uint64{}
+	own := x.live.Engine().Store().Identity().Replica
+	committed := int64(0)
+	for i, row := range v.rows {
+		if row.Seq != uint64(i+1) {
+			bad("sequence %d stands at place %d: a hole or a number given twice (invariant 5)", row.Seq, i+1)
+		}
+		if ordinals[row.Key.Type]++; row.Ordinal != ordinals[row.Key.Type] {
+			bad("ordinal %d of %s stands at place %d (invariant 5)", row.Ordinal, row.Key.Type, ordinals[row.Key.Type])
+		}
+		if row.Committed < committed {
+			bad("sequence %d was committed before the one before it (meta.lastUpdated)", row.Seq)
+		}
+		committed = row.Committed
+		if ver := row.Stamp.Version; ver.Replica == own && ver.Tick > ticks[row.Key.Type] {
+			if ticks[row.Key.Type]++; ver.Tick != ticks[row.Key.Type] {
+				bad("tick %d of %s follows %d (contiguous ticks)", ver.Tick, row.Key.Type, ticks[row.Key.Type]-1)
+			}
+		}
+		if err := row.Stamp.Validate(); err != nil {
+			bad("%s: %v", row.Key, err)
+		}
+		if row.Content != nil && !n.bodies[string(row.Content)] {
+			bad("%s has a content that nobody wrote (invariant 4): %s", row.Key, row.Content)
+		}
+	}
+	for k, c := range v.copies {
+		if !c.Stamp.Deleted && c.Body == nil {
+			bad("%s has no content", k)
+		}
+	}
+	return append(wrong, x.checkAudit(v)...)
+}
+
+// checkAudit: a change and its audit row were written together (invariant 1).
+func (x *Node) checkAudit(v view) []error {
+	type change struct {
+		key fhir.Key
+		ver version.Version
+	}
+	written, said := map[change]bool{}, map[change]bool{}
+	local := 0
+	for _, a := range v.audits {
+		if a.Operation == audit.Local {
+			local++
+		}
+		said[change{a.Key, a.Version}] = true
+	}
+	var wrong []error
+	for _, row := range v.rows {
+		at := change{row.Key, row.Stamp.Version}
+		if x.own[row.Stamp.Version.Replica] && row.Stamp.Origin == row.Stamp.Version {
+			written[at] = true
+		}
+		if row.Source != "" && !said[at] && x.restored == 0 {
+			wrong = append(wrong, fmt.Errorf("%s: %s %s came from %s and is not in the audit (invariant 1)", x.name, row.Key, row.Stamp.Version, row.Source))
+		}
+	}
+	if local > len(written) || local < len(written) && x.restored == 0 {
+		wrong = append(wrong, fmt.Errorf("%s: %d local writes are audited, the log has %d (invariant 1)", x.name, local, len(written)))
+	}
+	return wrong
+}
+
+// checkMinted: invariant 7, no version stands for two contents or two histories, whoever logged it; and a vector names only
+// versions that were given to its key.
+func (n *Net) checkMinted(views []view) []error {
+	type name struct {
+		key fhir.Key
+		ver version.Version
+	}
+	first := map[name]version.Stamp{}
+	var wrong []error
+	for i, v := range views {
+		for _, row := range v.rows {
+			at, s := name{row.Key, row.Stamp.Version}, row.Stamp
+			o, ok := first[at]
+			if ok && (!o.SameContent(s) || o.Origin != s.Origin || o.Author != s.Author || o.Authored != s.Authored) {
+				wrong = append(wrong, fmt.Errorf("%s: %s %s stands for two contents (invariant 7)", n.nodes[i].name, row.Key, row.Stamp.Version))
+			}
+			first[at] = s
+		}
+	}
+	if n.restored > 0 {
+		return wrong // a version that was thrown away may be named
+	}
+	for i, v := range views {
+		for k, c := range v.copies {
+			for _, ver := range c.Stamp.Vector {
+				if _, ok := first[name{k, ver}]; !ok {
+					wrong = append(wrong, fmt.Errorf("%s: the vector of %s names %s, which nobody gave to it", n.nodes[i].name, k, ver))
+				}
+			}
+		}
+	}
+	return wrong
+}
+
+// checkConflicts: what a policy decided was a conflict, and both sides are kept with their contents.
+func (n *Net) checkConflicts(x *Node, v view) []error {
+	var wrong []error
+	bad := func(c store.Conflict, why string) {
+		wrong = append(wrong, fmt.Errorf("%s: the conflict about %s of %s and %s: %s", x.name, c.Key, c.Local.Version, c.Incoming.Version, why))
+	}
+	for _, c := range v.conflicts {
+		for _, side := range []struct {
+			stamp   version.Stamp
+			content []byte
+		}{{c.Local, c.LocalContent}, {c.Incoming, c.IncomingContent}} {
+			if side.stamp.Deleted != (len(side.content) == 0) || len(side.content) > 0 && !n.bodies[string(side.content)] {
+				bad(c, "a content is not kept (promise 1)")
+			}
+		}
+		if c.Rule == "defer" {
+			continue // it may have waited while a side went on
+		}
+		switch in, local := c.Incoming, c.Local; {
+		case in.Vector.Contains(local.Version) || local.Vector.Contains(in.Version):
+			bad(c, "one side had seen the other")
+		case in.Vector.Contains(local.Origin) || local.Vector.Contains(in.Origin):
+			bad(c, "one side had seen whose content the other has (core-review rule 3)")
+		case in.SameContent(local):
+			bad(c, "identical content is no conflict (invariant 6)")
+		}
+	}
+	return wrong
+}

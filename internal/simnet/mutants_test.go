@@ -1,0 +1,157 @@
+package simnet
+
+import (
+	"bufio"
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+var (
+	mutants    = flag.String("mutants", "replay", "replay: each mutation must be caught by its recorded seed; search: by one of the first 2,000, which is recorded")
+	onlyMutant = flag.String("mutant", "", "search for the mutations alone whose name contains this")
+	mostSeeds  = flag.Uint64("most", 2000, "the most seeds that a search tries")
+	seeds      = flag.String("seeds", "", "for TestSeeds: seeds and ranges of them, such as 7,1-2000")
+)
+
+// staleSeeds is how many seeds are tried where the recorded one no longer finds a mutation: a change of the program moves where the
+// faults of a seed fall.
+const staleSeeds = 60
+
+// The words of TestSeeds that TestMutants reads.
+const (
+	sayCaught = "simulator: caught by seed "
+	sayClean  = "simulator: all seeds are clean"
+	sayBroken = "simulator: broken by seed "
+)
+
+// TestSeeds runs the seeds of -seeds until one fails and says in one line what came of them. TestMutants calls it in programs that
+// have a bug.
+func TestSeeds(t *testing.T) {
+	if *seeds == "" {
+		t.Log("no -seeds")
+		return
+	}
+	dir := memory(t)
+	for part := range strings.SplitSeq(*seeds, ",") {
+		first, last, err := seedRange(part)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for seed := first; seed <= last; seed++ {
+			o := options(seed, filepath.Join(dir, strconv.FormatUint(seed, 10)))
+			err := simulate(o)
+			_ = os.RemoveAll(o.Dir)
+			if err == nil {
+				continue
+			}
+			say := sayCaught
+			if !isFinding(err) {
+				say = sayBroken
+			}
+			fmt.Printf("%s%d: %s\n", say, seed, strings.ReplaceAll(err.Error(), "\n", " | "))
+			t.FailNow()
+		}
+	}
+	fmt.Println(sayClean)
+}
+
+func seedRange(text string) (first, last uint64, err error) {
+	from, to, ok := strings.Cut(text, "-")
+	if !ok {
+		to = from
+	}
+	if first, err = strconv.ParseUint(from, 10, 63); err != nil {
+		return 0, 0, err
+	}
+	last, err = strconv.ParseUint(to, 10, 63)
+	return first, last, err
+}
+
+// TestMutants proves that the simulator can fail: each patch under mutations is a bug that it has to find. A mutation that does not
+// compile, or that stops the simulator by a panic, is not caught.
+func TestMutants(t *testing.T) {
+	all, err := readMutations("mutations")
+	if err != nil || len(all) == 0 {
+		t.Fatalf("%d mutations, %v", len(all), err)
+	}
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range all {
+		if !strings.Contains(m.name, *onlyMutant) {
+			continue
+		}
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			m.hunt(t, root)
+		})
+	}
+}
+
+func (m mutation) hunt(t *testing.T, root string) {
+	dir := t.TempDir()
+	overlay, err := m.overlay(root, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	program := filepath.Join(dir, "mutant.test")
+	build := exec.CommandContext(t.Context(), "go", "test", "-c", "-vet=off", "-ldflags=-s -w", "-overlay="+overlay, "-o", program, "./internal/simnet")
+	build.Dir, build.Env = root, append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("it does not compile: %v\n%s", err, out)
+	}
+	built := time.Since(start)
+	list := fmt.Sprintf("1-%d", *mostSeeds)
+	if *mutants == "replay" {
+		if m.seed == 0 {
+			t.Fatalf("no seed is recorded; find one with: make mutants")
+		}
+		list = fmt.Sprintf("%d,1-%d", m.seed, staleSeeds)
+	}
+	seed, why, err := attack(t.Context(), program, list)
+	if err != nil {
+		t.Fatalf("rule %s (%s): %v", m.rule, m.what, err)
+	}
+	t.Logf("rule %s: caught by seed %d (built in %.1f s, all in %.1f s): %.300s", m.rule, seed, built.Seconds(), time.Since(start).Seconds(), why)
+	if seed != m.seed {
+		if *mutants == "replay" {
+			t.Logf("seed %d no longer finds it: record another with make mutants", m.seed)
+		} else if err := m.record(seed); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// attack runs seeds in a program that has the bug, until one finds it.
+func attack(ctx context.Context, program, list string) (seed uint64, why string, err error) {
+	cmd := exec.CommandContext(ctx, program, "-test.run=^TestSeeds$", "-test.timeout=0", "-seeds="+list)
+	cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
+	out, rerr := cmd.CombinedOutput()
+	lines := bufio.NewScanner(strings.NewReader(string(out)))
+	lines.Buffer(nil, len(out)+1)
+	for lines.Scan() {
+		line := lines.Text()
+		if rest, ok := strings.CutPrefix(line, sayCaught); ok {
+			number, why, _ := strings.Cut(rest, ": ")
+			seed, err := strconv.ParseUint(number, 10, 64)
+			return seed, why, err
+		}
+		if strings.HasPrefix(line, sayClean) {
+			return 0, "", fmt.Errorf("it was not found by the seeds %s", list)
+		}
+		if strings.HasPrefix(line, sayBroken) {
+			return 0, "", fmt.Errorf("not a finding of the checker: %s", line)
+		}
+	}
+	return 0, "", fmt.Errorf("the simulator stopped without a word: %w\n%.3000s", rerr, out)
+}

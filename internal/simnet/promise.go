@@ -1,0 +1,191 @@
+package simnet
+
+import (
+	"fmt"
+
+	"github.com/tributary-sync/tributary/fhir"
+	"github.com/tributary-sync/tributary/store"
+	"github.com/tributary-sync/tributary/version"
+)
+
+// accepted is a write that a node confirmed to its application.
+type accepted struct {
+	at    string
+	stamp version.Stamp
+	again version.Version // the version that it bears since its node found that it was restored: its own had been given before
+	lost  bool            // no machine has it any more: a database was put back before it had reached another one
+}
+
+// is reports whether a stamp is this very write: its version and its content.
+func (a *accepted) is(s version.Stamp) bool {
+	return s.Version == a.stamp.Version && s.SameContent(a.stamp)
+}
+
+// isAgain reports whether a stamp is this write under another name. Two writes of a key never have one time and one content.
+func (a *accepted) isAgain(s version.Stamp) bool {
+	return s.Version.Replica != a.stamp.Version.Replica && s.Origin == s.Version && s.Authored == a.stamp.Authored && s.SameContent(a.stamp)
+}
+
+// seenBy reports whether a vector has seen the write, under one of its names.
+func (a *accepted) seenBy(v version.Vector) bool {
+	return v.Contains(a.stamp.Version) || !a.again.IsZero() && v.Contains(a.again)
+}
+
+// remember goes through everything that the nodes and what else is given still have, before or after a database is put back: which
+// writes got another name, and which ones nobody has any more.
+func (n *Net) remember(views []view) {
+	for k, all := range n.accepted {
+		for _, a := range all {
+			if !a.lost && !n.alive(k, a, views) {
+				a.lost = true
+				n.logf("LOST %s %s written at %s", k, a.stamp.Version, a.at)
+			}
+		}
+	}
+}
+
+// alive reports whether anybody has a write: in a log, set aside, or known to what stands. A vector tells only as long as the version
+// stands for one content.
+func (n *Net) alive(k fhir.Key, a *accepted, views []view) bool {
+	found, seen, twice := false, false, false
+	for _, v := range views {
+		for _, s := range v.stamps(k) {
+			switch {
+			case a.is(s):
+				found = true
+			case s.Version == a.stamp.Version:
+				twice = true
+			case a.isAgain(s):
+				a.again, found = s.Version, true
+			}
+			seen = seen || a.seenBy(s.Vector)
+		}
+	}
+	return found || seen && !twice
+}
+
+// stamps returns all stamps of a key that a node keeps anywhere.
+func (v view) stamps(k fhir.Key) []version.Stamp {
+	out := v.logged[k]
+	for _, h := range v.held {
+		if h.Key == k {
+			out = append(out[:len(out):len(out)], h.Stamp)
+		}
+	}
+	for _, p := range v.parked {
+		if p.Key == k {
+			out = append(out[:len(out):len(out)], p.Stamp)
+		}
+	}
+	return out
+}
+
+// checkAccepted: no accepted change is lost. It has been seen by the copy that stands everywhere; and where the content that
+// stands is not its own or a later one of an author who had seen it, a conflict row somewhere keeps it.
+func (n *Net) checkAccepted(views []view) []error {
+	n.remember(views)
+	var wrong []error
+	for k, all := range n.accepted {
+		made := unanswered(k, views)
+		for _, a := range all {
+			if a.lost {
+				continue
+			}
+			made = append(made, a.stamp)
+			for i, v := range views {
+				if c, ok := v.copies[k]; !ok || !a.seenBy(c.Stamp.Vector) {
+					wrong = append(wrong, fmt.Errorf("%s: %s %s, written at %s, was never seen by what stands (promise 1)", n.nodes[i].name, k, a.stamp.Version, a.at))
+				}
+			}
+		}
+		c, ok := views[0].copies[k]
+		if !ok {
+			continue
+		}
+		for _, a := range all {
+			if !a.lost && !n.explained(k, a, c, made, views) {
+				wrong = append(wrong, fmt.Errorf("%s %s, written at %s, neither stands, nor was overwritten by who had seen it, nor is kept in a conflict (promise 1)", k, a.stamp.Version, a.at))
+			}
+		}
+		wrong = append(wrong, n.checkDeletion(k, c, views)...)
+	}
+	return wrong
+}
+
+// unanswered returns the writes of a key that were committed, also those whose application had no answer because the process
+// stopped right behind the commit.
+func unanswered(k fhir.Key, views []view) []version.Stamp {
+	var out []version.Stamp
+	for _, v := range views {
+		for _, s := range v.logged[k] {
+			if s.Origin == s.Version {
+				out = append(out, s)
+			}
+		}
+	}
+	return out
+}
+
+// explained follows an accepted write to what became of it.
+func (n *Net) explained(k fhir.Key, a *accepted, c store.Copy, made []version.Stamp, views []view) bool {
+	if c.Stamp.Origin == a.stamp.Version || c.Stamp.SameContent(a.stamp) {
+		return true
+	}
+	for _, same := range made {
+		if !same.SameContent(a.stamp) {
+			continue // equal content is one content: what was seen of one was seen of all
+		}
+		for _, later := range made {
+			if later.Version != same.Version && later.Vector.Contains(same.Version) {
+				return true // somebody who had seen it wrote on; that write is looked at in its turn
+			}
+		}
+	}
+	keeps := func(x store.Conflict) bool {
+		return x.Key == k && (x.Local.SameContent(a.stamp) || x.Incoming.SameContent(a.stamp))
+	}
+	for _, x := range n.lostConflicts {
+		if keeps(x) {
+			return true // it was kept, in what was thrown away when a database was put back
+		}
+	}
+	for _, v := range views {
+		for _, x := range v.conflicts {
+			if keeps(x) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// checkDeletion: nothing comes back that somebody deleted who had seen exactly that content, unless a person chose it
+// (core-review rule 3). Where contents were written twice, or a node was put back, it cannot be told.
+func (n *Net) checkDeletion(k fhir.Key, c store.Copy, views []view) []error {
+	if c.Stamp.Deleted || n.restored > 0 {
+		return nil
+	}
+	for _, v := range views {
+		for _, x := range v.conflicts {
+			if x.Key == k && x.Rule == "defer" {
+				return nil
+			}
+		}
+	}
+	times := map[version.Version]bool{}
+	made := unanswered(k, views)
+	for _, s := range made {
+		if s.SameContent(c.Stamp) {
+			times[s.Version] = true
+		}
+	}
+	if len(times) > 1 {
+		return nil
+	}
+	for _, s := range made {
+		if s.Deleted && s.Vector.Contains(c.Stamp.Origin) {
+			return []error{fmt.Errorf("%s has the content of %s again, which %s deleted", k, c.Stamp.Origin, s.Version)}
+		}
+	}
+	return nil
+}
