@@ -74,7 +74,7 @@ func (s *Server) syncCatchUp(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.engine.Store().CheckKnown(r.Context(), known); err != nil {
+	if _, err := s.engine.Store().CheckKnown(r.Context(), known); err != nil {
 		return err
 	}
 	head, err := s.engine.Store().Head(r.Context())

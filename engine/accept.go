@@ -34,7 +34,7 @@ type Batch struct {
 // refused member of a unit refuses the unit. The returned error means that nothing was written: the database is away or full,
 // or the context ended.
 func (e *Engine) Accept(ctx context.Context, b Batch) ([]feed.Receipt, error) {
-	if err := e.store.CheckKnown(ctx, b.Known); err != nil {
+	if _, err := e.store.CheckKnown(ctx, b.Known); err != nil {
 		return nil, e.refuseKnown(ctx, b.Link, err)
 	}
 	ready := e.prepare(b.Events)

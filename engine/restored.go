@@ -81,6 +81,7 @@ func (e *Engine) reincarnate(ctx context.Context, why string, late bool, epoch s
 			return err
 		}
 		seen := map[fhir.Key]version.Vector{}
+		newest := map[fhir.Key]version.Version{}
 		for _, row := range again {
 			v, err := tx.NextTick(row.Key.Type)
 			if err != nil {
@@ -92,9 +93,24 @@ func (e *Engine) reincarnate(ctx context.Context, why string, late bool, epoch s
 			if s.Origin.Replica == old && s.Origin.Tick > last {
 				s.Origin = v
 			}
-			seen[row.Key] = s.Vector
+			seen[row.Key], newest[row.Key] = s.Vector, v
 			if err := tx.Relabel(row.Seq, row.Key, s); err != nil {
 				return err
+			}
+		}
+		for _, row := range again { // a copy that came later has seen what has a new name now
+			v, ok := newest[row.Key]
+			if delete(newest, row.Key); !ok {
+				continue
+			}
+			cur, _, err := tx.Current(row.Key)
+			if err != nil {
+				return err
+			}
+			if s := cur.Stamp.Seeing(version.Vector{v}); !s.Vector.Equal(cur.Stamp.Vector) {
+				if _, err := tx.Put(store.Change{Key: row.Key, Action: actionOf(s), Stamp: s}); err != nil {
+					return err
+				}
 			}
 		}
 		return nil

@@ -59,13 +59,13 @@ func newLink(n *Node) (*link, error) {
 		managers[d] = m
 	}
 	if n.cfg.Pull.Enabled {
-		p := pull.New(n.engine, pull.Parent{Source: l.client, Lister: l.client, Manager: managers[config.FromParent], Hello: l.hello, Traffic: l.client.Traffic}, pull.Config{
+		p := pull.New(n.engine, pull.Parent{Source: l.client, Lister: l.client, Manager: managers[config.FromParent], Restored: l.restored, Hello: l.hello, Traffic: l.client.Traffic}, pull.Config{
 			Types: n.cfg.PullTypes(), Follows: n.cfg.Pushes, Batch: n.cfg.Pull.Page, ParentURL: n.cfg.Parent.URL, Clock: n.deps.Clock,
 		})
 		l.pull = newDirection(control.Pull, p.Pass, n.cfg.Pull.Wait.Std(), loop.Config{Every: n.cfg.Pull.Every.Std(), Log: n.deps.Log, Now: n.deps.Clock})
 	}
 	if n.cfg.Push.Enabled {
-		p := push.New(n.engine, push.Parent{Manager: managers[config.ToParent], Knowledge: l.client.Knowledge, Hello: l.hello, Traffic: l.client.Traffic}, push.Config{
+		p := push.New(n.engine, push.Parent{Manager: managers[config.ToParent], Knowledge: l.client.Knowledge, Restored: l.restored, Hello: l.hello, Traffic: l.client.Traffic}, push.Config{
 			Types: n.cfg.PushTypes(), ParentURL: n.cfg.Parent.URL, Clock: n.deps.Clock,
 		})
 		pass := func(ctx context.Context, _ time.Duration) (audit.Run, error) { return p.Pass(ctx) }
@@ -149,6 +149,16 @@ func (l *link) recall(ctx context.Context, saw string) error {
 	if err != nil || has {
 		return err
 	}
+	return l.reincarnate(ctx, "the parent remembers its change "+h.Cursor.String()+", which it does not have", h.Epoch)
+}
+
+// restored is told by a pass that the parent knows more of this node's changes than this node has made.
+func (l *link) restored(ctx context.Context, why error) error {
+	return l.reincarnate(ctx, why.Error(), "")
+}
+
+func (l *link) reincarnate(ctx context.Context, why, epoch string) error {
+	n := l.node
 	pos, err := n.store.Position(ctx, "parent", control.Push)
 	if err != nil {
 		return err
@@ -157,8 +167,7 @@ func (l *link) recall(ctx context.Context, saw string) error {
 	if pos.Epoch != n.store.Identity().Epoch {
 		pushed = 0
 	}
-	why := "the parent remembers its change " + h.Cursor.String() + ", which it does not have"
-	if err := n.engine.RestoredLate(ctx, why, h.Epoch, pushed, l.client.Fetch); err != nil {
+	if err := n.engine.RestoredLate(ctx, why, epoch, pushed, l.client.Fetch); err != nil {
 		return err
 	}
 	n.deps.Log.Warn("the database is an older copy: it goes on under a new replica", "replica", string(n.store.Identity().Replica))

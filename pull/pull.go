@@ -34,8 +34,11 @@ type Parent struct {
 	Source  feedreader.Source
 	Lister  feedreader.Lister
 	Manager *resourcemanager.Manager
-	Hello   func(ctx context.Context) (feed.Peer, error)
-	Traffic func() (in, out int64)
+	// Restored is told what shows that this node's database is an older copy of itself. It returns an EpochChanged error after it gave
+	// the node a new identity.
+	Restored func(ctx context.Context, why error) error
+	Hello    func(ctx context.Context) (feed.Peer, error)
+	Traffic  func() (in, out int64)
 }
 
 // Puller pulls from one parent. Pass may be called by one goroutine at a time.
@@ -164,6 +167,9 @@ func (s *pass) batch(ctx context.Context, b feedreader.Batch) error {
 
 // take gives a batch to the engine.
 func (s *pass) take(ctx context.Context, b engine.Batch) error {
+	if ahead, err := s.eng.Store().CheckKnown(ctx, b.Known); ahead {
+		return s.parent.Restored(ctx, err)
+	}
 	b.Link, b.Run = s.link(), s.Counts()
 	if _, err := s.eng.Accept(ctx, b); err != nil {
 		return err

@@ -32,7 +32,10 @@ func (s *pass) catchUp(ctx context.Context) error {
 		return err
 	}
 	st := s.eng.Store()
-	if err := st.CheckKnown(ctx, parts); err != nil {
+	if ahead, err := st.CheckKnown(ctx, parts); err != nil {
+		if ahead {
+			return s.parent.Restored(ctx, err)
+		}
 		return err
 	}
 	known := feed.KnowledgeOf(parts)

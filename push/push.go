@@ -33,8 +33,11 @@ type Config struct {
 type Parent struct {
 	Manager   *resourcemanager.Manager
 	Knowledge func(ctx context.Context, types []string) ([]feed.Known, error) // nil where it cannot tell: everything is offered then
-	Hello     func(ctx context.Context) (feed.Peer, error)
-	Traffic   func() (in, out int64)
+	// Restored is told what shows that this node's database is an older copy of itself. It returns an EpochChanged error after it gave
+	// the node a new identity.
+	Restored func(ctx context.Context, why error) error
+	Hello    func(ctx context.Context) (feed.Peer, error)
+	Traffic  func() (in, out int64)
 }
 
 // Pusher pushes to one parent. Pass may be called by one goroutine at a time.

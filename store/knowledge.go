@@ -354,13 +354,13 @@ func (s *Store) UpRevision(ctx context.Context) (uint64, error) {
 }
 
 // CheckKnown returns an Invalid error where a peer tells of what cannot be: knowledge of an unknown type, or ticks of this node's own
-// replica above those that it gave.
-func (s *Store) CheckKnown(ctx context.Context, parts []feed.Known) error {
+// replica above those that it gave. For the latter ahead is true: this database may be an older copy of itself.
+func (s *Store) CheckKnown(ctx context.Context, parts []feed.Known) (ahead bool, err error) {
 	own := s.Identity().Replica
 	d := s.direct(ctx)
 	for _, p := range parts {
 		if err := p.Check(); err != nil {
-			return err
+			return false, err
 		}
 		claimed := max(p.Vector.Tick(own), p.Forgotten.Tick(own))
 		if claimed == 0 {
@@ -368,12 +368,12 @@ func (s *Store) CheckKnown(ctx context.Context, parts []feed.Known) error {
 		}
 		var gave uint64
 		if _, err := d.one("SELECT value FROM tick WHERE replica = ? AND type = ?", []any{string(own), p.Type}, &gave); err != nil {
-			return s.dialect.wrap("read ticks", err)
+			return false, s.dialect.wrap("read ticks", err)
 		}
 		if claimed > gave {
-			return syncerr.New(syncerr.Invalid, "learn", "it claims to know change %d of this node's own to %s, and this node has made %d", claimed, p.Type, gave).
-				WithHint("If this node's database was put back from an older copy, stop it and start it again: it finds out and takes a new identity")
+			return true, syncerr.New(syncerr.Invalid, "learn", "it claims to know change %d of this node's own to %s, and this node has made %d", claimed, p.Type, gave).
+				WithHint("If the whole machine was put back to an earlier state, delete the file .<data>.nonce beside the data folder and start the node again: it takes a new identity")
 		}
 	}
-	return nil
+	return false, nil
 }

@@ -32,6 +32,7 @@ func (n *Net) Check(ctx context.Context) error {
 	wrong = append(wrong, n.checkAccepted(views)...)
 	wrong = append(wrong, n.checkMinted(views)...)
 	wrong = append(wrong, n.checkUnits(views)...)
+	wrong = append(wrong, n.checkClaims(ctx, views)...)
 	return errors.Join(wrong...)
 }
 
