@@ -71,8 +71,8 @@ func (p *Puller) Pass(ctx context.Context, wait time.Duration) (audit.Run, error
 	defer p.mu.Unlock()
 	s := &pass{Puller: p, Pass: p.eng.Begin("pull", p.cfg.ParentURL, p.cfg.Clock, p.parent.Traffic)}
 	err := s.all(ctx, wait)
-	if syncerr.KindOf(err) == syncerr.EpochChanged {
-		err = s.all(ctx, wait) // one of both has another log than it had: begin with who they are
+	for again := 0; again < 2 && syncerr.KindOf(err) == syncerr.EpochChanged; again++ {
+		err = s.all(ctx, wait) // one of both has another log than it had, or both have: begin with who they are
 	}
 	return s.Close(ctx, err)
 }

@@ -62,13 +62,13 @@ func (p *Pusher) Pass(ctx context.Context) (audit.Run, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	idle, err := p.idle(ctx)
-	if err != nil || idle {
+	if err != nil && syncerr.KindOf(err) != syncerr.EpochChanged || idle {
 		return audit.Run{}, err
 	}
 	s := &pass{Pusher: p, Pass: p.eng.Begin("push", p.cfg.ParentURL, p.cfg.Clock, p.parent.Traffic)}
 	err = s.all(ctx)
-	if syncerr.KindOf(err) == syncerr.EpochChanged {
-		err = s.all(ctx) // the parent has another log than it had: who it is was forgotten, and is asked again
+	for again := 0; again < 2 && syncerr.KindOf(err) == syncerr.EpochChanged; again++ {
+		err = s.all(ctx) // one of both has another log than it had, or both have: who they are was forgotten, and is asked again
 	}
 	return s.Close(ctx, err)
 }
