@@ -38,6 +38,8 @@ func (s *Server) registerControl(mux *http.ServeMux) {
 		"GET /control/v1/explain/{type}/{id}":       s.controlExplain,
 		"GET /control/v1/doctor":                    s.controlDoctor,
 		"POST /control/v1/sync":                     s.controlSync,
+		"GET /control/v1/verify":                    s.controlVerifying,
+		"POST /control/v1/verify":                   s.controlVerify,
 		"POST /control/v1/backup":                   s.controlBackup,
 		"GET /control/v1/config":                    s.controlConfig,
 	} {

@@ -26,6 +26,7 @@ func (s *Server) registerSync(mux *http.ServeMux) {
 	mux.Handle("GET /sync/changes", s.handle(s.protocol(s.syncRead), forSync))
 	mux.Handle("POST /sync/changes", s.handle(s.protocol(s.syncTake), forSync))
 	mux.Handle("POST /sync/fetch", s.handle(s.protocol(s.syncFetch), forSync))
+	mux.Handle("POST /sync/digest", s.handle(s.protocol(s.syncDigest), forSync))
 	mux.Handle("GET /sync/knowledge", s.handle(s.protocol(s.syncKnowledge), forSync))
 	mux.Handle("POST /sync/catchup", s.handle(s.protocol(s.syncCatchUp), forSync))
 }

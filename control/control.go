@@ -65,7 +65,8 @@ type Deps struct {
 	Version   string           // of the program
 	PublicKey string           // of this node, as it is given to its parent; shown as a fingerprint
 	StartedAt time.Time
-	Prober    Prober // nil where there is no parent
+	Prober    Prober   // nil where there is no parent
+	Verifier  Verifier // nil where there is no parent
 }
 
 // Control answers operators. Its methods may be called from many goroutines.

@@ -27,12 +27,14 @@ type link struct {
 	client *clients.Node
 	pull   *direction // nil where it is off
 	push   *direction
+	verify *verifier
 	mu     sync.Mutex
 	saved  feed.Peer // as last stored
 }
 
 func newLink(n *Node) (*link, error) {
 	l := &link{node: n}
+	l.verify = &verifier{link: l}
 	self := clients.Self{
 		Node: n.cfg.Node.Name, Replica: func() string { return string(n.store.Identity().Replica) }, PublicKey: n.keys.public(), Head: l.head,
 	}
@@ -62,6 +64,7 @@ func newLink(n *Node) (*link, error) {
 		p := pull.New(n.engine, pull.Parent{Source: l.client, Lister: l.client, Manager: managers[config.FromParent], Restored: l.restored, Hello: l.hello, Traffic: l.client.Traffic}, pull.Config{
 			Types: n.cfg.PullTypes(), Follows: n.cfg.Pushes, Batch: n.cfg.Pull.Page, ParentURL: n.cfg.Parent.URL, Clock: n.deps.Clock,
 		})
+		l.verify.puller = p
 		l.pull = newDirection(control.Pull, p.Pass, n.cfg.Pull.Wait.Std(), loop.Config{Every: n.cfg.Pull.Every.Std(), Log: n.deps.Log, Now: n.deps.Clock})
 	}
 	if n.cfg.Push.Enabled {
@@ -69,6 +72,7 @@ func newLink(n *Node) (*link, error) {
 			Types: n.cfg.PushTypes(), ParentURL: n.cfg.Parent.URL, Clock: n.deps.Clock,
 		})
 		pass := func(ctx context.Context, _ time.Duration) (audit.Run, error) { return p.Pass(ctx) }
+		l.verify.pusher = p
 		l.push = newDirection(control.Push, pass, 0, loop.Config{
 			Every: n.cfg.Push.Every.Std(), News: n.store.News, Log: n.deps.Log, Now: n.deps.Clock,
 		})

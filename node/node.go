@@ -144,7 +144,7 @@ func New(ctx context.Context, cfg config.Config, deps Deps) (*Node, error) {
 	}
 	cd := control.Deps{Clock: deps.Clock, Rand: deps.Rand, Version: deps.Version, PublicKey: k.public(), StartedAt: deps.Clock()}
 	if n.link != nil {
-		cd.Prober = n.link
+		cd.Prober, cd.Verifier = n.link, n.link.verify
 	}
 	n.control = control.New(n.engine, cfg, n, cd)
 	n.api = api.New(api.Deps{

@@ -1,0 +1,254 @@
+package pull
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/tributary-sync/tributary/feed"
+	"github.com/tributary-sync/tributary/fhir"
+	"github.com/tributary-sync/tributary/store"
+	"github.com/tributary-sync/tributary/syncerr"
+)
+
+// Verify says what is compared with what.
+type Verify struct {
+	Own      *store.Store
+	Parent   func(context.Context, feed.DigestQuery) ([]feed.Part, error)
+	Epoch    string                  // of the parent's log
+	Pulls    func(string) bool       // types whose resources come from the parent: what it has must be here
+	Pushes   func(string) bool       // types whose resources go to the parent: what is here must be there
+	Limit    int                     // the comparison ends when that many keys differ, 0 for all of them
+	Progress func(done, total int64) // copies compared so far, and how many there are; nil where nobody watches
+}
+
+// Comparison is what Verify.Compare found.
+type Comparison struct {
+	Types       []TypeCount
+	Differences []Difference // by key
+	Cut         bool         // the limit was reached: more may differ
+}
+
+// TypeCount is how many copies, tombstones among them, both sides have of a type.
+type TypeCount struct {
+	Type           string
+	Pulled, Pushed bool
+	Here, There    int64
+	Equal          bool // their digests are equal
+}
+
+// Difference is one key that both sides have not in the same version. Here and There are nil where that side has no copy.
+type Difference struct {
+	Key         fhir.Key
+	Finding     Finding
+	Here, There *feed.Copy
+	Fetch       bool     // the parent has what was not seen here and should be
+	Send        bool     // this node has what the parent has not seen and should
+	Why         []string // what this node's tables say about it, in words
+}
+
+// comparison is the state of one Compare.
+type comparison struct {
+	Verify
+	out         Comparison
+	keys        []fhir.Key // that differed at the first look
+	done, total int64
+	typ         string
+	pulls       bool
+	pushes      bool
+}
+
+const (
+	rangesAtOnce = 16   // ranges in one question: each may be answered with feed.MaxParts digests
+	listAtOnce   = 1000 // own copies read at once where they are held against a list
+)
+
+// Compare finds the keys that differ. Digests of ranges are exchanged, from whole types downwards, only where they differ; what
+// differs is looked at once more at the end, so that a change that was on its way is not reported.
+func (v Verify) Compare(ctx context.Context) (Comparison, error) {
+	c := &comparison{Verify: v}
+	var wanted []string
+	for _, t := range fhir.Types() {
+		if v.Pulls(t) || v.Pushes(t) {
+			wanted = append(wanted, t)
+		}
+	}
+	differ, err := c.types(ctx, wanted)
+	if err != nil {
+		return c.out, err
+	}
+	for _, t := range differ {
+		c.typ, c.pulls, c.pushes = t, v.Pulls(t), v.Pushes(t)
+		if err := c.descend(ctx); err != nil {
+			return c.out, err
+		}
+	}
+	c.out.Differences, err = v.Look(ctx, c.keys)
+	c.progress(c.total)
+	return c.out, err
+}
+
+// types compares whole types and returns those that differ.
+func (c *comparison) types(ctx context.Context, wanted []string) ([]string, error) {
+	if wanted == nil {
+		return nil, nil
+	}
+	q := feed.DigestQuery{Types: wanted}
+	there, err := c.Parent(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	here, err := c.Own.Digest(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	var differ []string
+	for _, t := range wanted {
+		h, p := ofType(here, t), ofType(there, t)
+		if h.Count == 0 && p.Count == 0 {
+			continue
+		}
+		equal := h.Count == p.Count && h.Sum == p.Sum
+		c.out.Types = append(c.out.Types, TypeCount{Type: t, Pulled: c.Pulls(t), Pushed: c.Pushes(t), Here: h.Count, There: p.Count, Equal: equal})
+		c.total += h.Count
+		if equal {
+			c.progress(h.Count)
+		} else {
+			differ = append(differ, t)
+		}
+	}
+	return differ, nil
+}
+
+func ofType(parts []feed.Part, t string) feed.Part {
+	if i := slices.IndexFunc(parts, func(p feed.Part) bool { return p.Type == t }); i >= 0 {
+		return parts[i]
+	}
+	return feed.Part{Type: t}
+}
+
+func (c *comparison) progress(more int64) {
+	c.done = min(c.done+more, c.total)
+	if c.Progress != nil {
+		c.Progress(c.done, c.total)
+	}
+}
+
+// descend compares a type range by range, from its first id on.
+func (c *comparison) descend(ctx context.Context) error {
+	todo := []feed.Range{{}}
+	for len(todo) > 0 && !c.out.Cut {
+		n := min(len(todo), rangesAtOnce)
+		there, err := c.Parent(ctx, feed.DigestQuery{Type: c.typ, Ranges: todo[:n], Parts: feed.MaxParts, List: feed.MaxListed})
+		if err != nil {
+			return err
+		}
+		here, err := c.same(ctx, there)
+		if err != nil {
+			return err
+		}
+		var deeper []feed.Range
+		for i, p := range there {
+			h := here[i]
+			switch {
+			case h.Count == p.Count && h.Sum == p.Sum, !c.pulls && h.Count == 0, !c.pushes && p.Count == 0:
+				c.progress(h.Count)
+			case p.Listed || !c.pulls && h.Count <= feed.MaxIDs:
+				if err := c.list(ctx, p); err != nil {
+					return err
+				}
+				c.progress(h.Count)
+			case slices.Contains(todo[:n], p.Range):
+				return syncerr.New(syncerr.Invalid, "compare", "the parent did not cut the range from %q", p.From).
+					WithHint("This node and its parent may be of different versions")
+			default:
+				deeper = append(deeper, p.Range)
+			}
+		}
+		todo = append(deeper, todo[n:]...)
+	}
+	return nil
+}
+
+// same digests the own copies in the ranges of the parent's parts.
+func (c *comparison) same(ctx context.Context, there []feed.Part) ([]feed.Part, error) {
+	var out []feed.Part
+	for part := range slices.Chunk(there, feed.MaxRanges) {
+		ranges := make([]feed.Range, len(part))
+		for i, p := range part {
+			ranges[i] = p.Range
+		}
+		here, err := c.Own.Digest(ctx, feed.DigestQuery{Type: c.typ, Ranges: ranges})
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, here...)
+	}
+	return out, nil
+}
+
+// list holds the own copies of a range against those of the parent one by one.
+func (c *comparison) list(ctx context.Context, p feed.Part) error {
+	there, err := c.copies(ctx, p)
+	if err != nil {
+		return err
+	}
+	for in, more := p.Range, true; more && !c.out.Cut; {
+		here, goesOn, err := c.Own.Copies(ctx, c.typ, in, listAtOnce)
+		if err != nil {
+			return err
+		}
+		more = goesOn
+		for _, h := range here {
+			for ; len(there) > 0 && there[0].ID < h.ID; there = there[1:] {
+				c.differs(there[0].ID, c.pulls)
+			}
+			if len(there) == 0 || there[0].ID != h.ID {
+				c.differs(h.ID, c.pushes)
+				continue
+			}
+			if !there[0].Same(h) {
+				c.differs(h.ID, true)
+			}
+			there = there[1:]
+		}
+		if more {
+			in.From = here[len(here)-1].ID + "-" // no id lies between them but those that begin so
+		}
+	}
+	for ; len(there) > 0; there = there[1:] {
+		c.differs(there[0].ID, c.pulls)
+	}
+	return nil
+}
+
+// copies returns what the parent has in a range. Where it did not list it, only the own copies matter and they are few: it is asked for
+// these.
+func (c *comparison) copies(ctx context.Context, p feed.Part) ([]feed.Copy, error) {
+	if p.Listed {
+		return p.Copies, nil
+	}
+	here, _, err := c.Own.Copies(ctx, c.typ, p.Range, feed.MaxIDs)
+	if err != nil || len(here) == 0 {
+		return nil, err
+	}
+	ids := make([]string, len(here))
+	for i, h := range here {
+		ids[i] = h.ID
+	}
+	parts, err := c.Parent(ctx, feed.DigestQuery{Type: c.typ, IDs: ids})
+	if err != nil {
+		return nil, err
+	}
+	return slices.SortedFunc(slices.Values(parts[0].Copies), func(a, b feed.Copy) int { return strings.Compare(a.ID, b.ID) }), nil
+}
+
+func (c *comparison) differs(id string, matters bool) {
+	switch {
+	case !matters || c.out.Cut:
+	case c.Limit > 0 && len(c.keys) >= c.Limit:
+		c.out.Cut = true
+	default:
+		c.keys = append(c.keys, fhir.Key{Type: c.typ, ID: id})
+	}
+}
