@@ -83,6 +83,9 @@ func (s *Server) met(r *http.Request) error {
 	if !replica.Valid() || len(key) > 100 {
 		return syncerr.New(syncerr.Invalid, "sync", "the caller does not say which node it is")
 	}
+	if err := s.single(r); err != nil {
+		return err
+	}
 	if p.PublicKey != "" && p.PublicKey != key {
 		return syncerr.New(syncerr.Denied, "sync", "child %q came with another key than the one that was exchanged at first", p.Name).
 			WithHint("If the node was set up anew, remove the child and add it again: `tributary child remove %s`, `tributary child add %s`", p.Name, p.Name)

@@ -31,6 +31,7 @@ type Self struct {
 	Replica   func() string                         // asked at each request, because a restore replaces it
 	Head      func(context.Context) (string, error) // its log head, which the peer remembers with what it takes; nil for none
 	PublicKey string
+	Instance  string // a random id that this process took when it started, by which the peer notices a copy that runs as well; "" says none
 }
 
 // Node talks to a peer that is a Tributary node. It is a feedreader.Source over the peer's compact feed and a
@@ -261,6 +262,9 @@ func (n *Node) do(ctx context.Context, method, path string, body []byte, more ht
 	req.Header.Set("Tributary-Node", url.QueryEscape(n.self.Node))
 	req.Header.Set("Tributary-Replica", n.self.Replica())
 	req.Header.Set("Tributary-Key", n.self.PublicKey)
+	if n.self.Instance != "" {
+		req.Header.Set("Tributary-Instance", n.self.Instance)
+	}
 	if p := n.peer.Load(); p != nil {
 		req.Header.Set("Tributary-Epoch", p.Epoch) // the peer refuses if it has another one by now
 	}

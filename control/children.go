@@ -46,10 +46,25 @@ func (c *Control) Children(ctx context.Context) ([]Child, error) {
 		return nil, err
 	}
 	out := make([]Child, len(rows))
-	for i, p := range rows {
-		out[i] = childOf(p, head.Seq)
-	}
-	return out, nil
+	err = c.eng.Store().Read(ctx, func(r *store.Reader) error {
+		for i, p := range rows {
+			lives, err := r.Lives(p.ID)
+			if err != nil {
+				return err
+			}
+			out[i] = childOf(p, head.Seq)
+			out[i].Cloned = lives.Cloned
+		}
+		return nil
+	})
+	return out, err
+}
+
+// cloned returns what to do about a child of which two copies run.
+func (c Child) cloned() (what, hint string) {
+	what = "Child " + c.Name + " runs twice: two running copies of its database came in turn, so both are refused."
+	return what, "Stop one of the two machines. For the one that goes on, run `tributary child remove " + c.Name + "` and `tributary child add " + c.Name +
+		"` here and give it the new credential; on the other one run `tributary init` in an empty folder."
 }
 
 func childOf(p store.Participant, head uint64) Child {

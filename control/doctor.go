@@ -36,6 +36,7 @@ func (c *Control) Doctor(ctx context.Context) ([]Check, error) {
 		out = append(out, failed("status", err))
 	} else {
 		out = append(out, c.checkPasses(s)...)
+		out = append(out, checkChildren(s.Children)...)
 		out = append(out, c.checkWaiting(ctx, s)...)
 	}
 	return out, ctx.Err()
@@ -195,6 +196,18 @@ func backlogWords(n uint64) string {
 		return "nothing waits"
 	}
 	return plural(n, "change waits", "changes wait")
+}
+
+// checkChildren says which children run twice; nothing where none does.
+func checkChildren(children []Child) []Check {
+	var out []Check
+	for _, k := range children {
+		if k.Cloned != 0 {
+			what, hint := k.cloned()
+			out = append(out, Check{Name: "child", Level: Fail, Detail: what, Hint: hint})
+		}
+	}
+	return out
 }
 
 func (c *Control) checkWaiting(ctx context.Context, s Status) []Check {

@@ -184,6 +184,12 @@ func (s Status) attention() []string {
 	if p := s.Parent; p != nil && !p.Reachable && (p.Pull.Enabled || p.Push.Enabled) && p.LastError != "" {
 		out = append(out, "The parent does not answer as it should: "+p.LastError+". This node goes on working and tries again by itself.")
 	}
+	for _, k := range s.Children {
+		if k.Cloned != 0 {
+			what, hint := k.cloned()
+			out = append(out, what+" "+hint)
+		}
+	}
 	if n := s.Counts.Open; n > 0 {
 		out = append(out, plural(n, "conflict waits", "conflicts wait")+" for a person to decide which copy is right.")
 	}

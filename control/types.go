@@ -75,6 +75,7 @@ type Child struct {
 	LastSeen  int64           `json:"lastSeen,omitempty"` // 0 where it never came
 	Seq       uint64          `json:"seq"`                // up to where in this node's log it has read
 	Lag       uint64          `json:"lag"`                // changes that it has not read
+	Cloned    int64           `json:"cloned,omitempty"`   // when it was found that two copies of it run, so that both are refused; 0 where not
 }
 
 // NewChild is a child with its credential, which is shown once and stored only as a hash.

@@ -37,6 +37,7 @@ func newLink(n *Node) (*link, error) {
 	l.verify = &verifier{link: l}
 	self := clients.Self{
 		Node: n.cfg.Node.Name, Replica: func() string { return string(n.store.Identity().Replica) }, PublicKey: n.keys.public(), Head: l.head,
+		Instance: n.store.NewUUID(),
 	}
 	token := func() (string, error) {
 		secret, _, err := config.ReadCredential(n.cfg)

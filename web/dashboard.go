@@ -152,6 +152,8 @@ func (p page) childOf(c control.Child) child {
 		out.Lag = count(c.Lag, "change", "changes")
 	}
 	switch away := time.Duration(p.now-c.LastSeen) * time.Millisecond; {
+	case c.Cloned != 0:
+		out.State, out.Class = "runs twice: refused", classBad
 	case c.LastSeen == 0:
 		out.State, out.Class = "never came", classWarn
 	case away < 5*time.Minute:

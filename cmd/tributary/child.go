@@ -45,6 +45,11 @@ func (a *app) childCommand() *cobra.Command {
 				rows[i] = table.Row{c.Name, dash(string(c.Replica)), a.when(c.Created), a.ago(c.LastSeen), number(c.Lag)}
 			}
 			a.table(table.Row{"Name", "Replica", "Admitted", "Last seen", "Changes to read"}, rows, "There are no children. `tributary child add NAME` admits one.")
+			for _, c := range children {
+				if c.Cloned != 0 {
+					a.say("! Child %s runs twice, and both copies are refused since %s. `tributary doctor` says what to do.", c.Name, a.when(c.Cloned))
+				}
+			}
 			return nil
 		}),
 	})

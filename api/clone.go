@@ -1,0 +1,89 @@
+package api
+
+import (
+	"net/http"
+	"slices"
+
+	"github.com/tributary-sync/tributary/audit"
+	"github.com/tributary-sync/tributary/store"
+	"github.com/tributary-sync/tributary/syncerr"
+)
+
+// The limits of what is remembered of a child's processes.
+const (
+	maxLives    = 8  // the youngest of them
+	maxInstance = 64 // bytes of an id
+	// maxReturns is how often a process may come again after a younger one took its place. Once may be a request that was under way for
+	// long while the node started anew; what comes again twice lives beside the other. That the younger one then comes again says nothing.
+	maxReturns = 1
+)
+
+// single refuses a child of which two copies run (DESIGN.md 4.3, restore and clone): both write under one name and one credential, so that
+// neither may go on before a person has decided. It is called before anything is taken or given.
+func (s *Server) single(r *http.Request) error {
+	c := callerOf(r.Context())
+	id := r.Header.Get("Tributary-Instance")
+	if len(id) > maxInstance {
+		return syncerr.New(syncerr.Invalid, "sync", "the Tributary-Instance header is longer than %d bytes", maxInstance)
+	}
+	var lives store.Lives
+	err := s.engine.Store().Read(r.Context(), func(rd *store.Reader) error {
+		var err error
+		lives, err = rd.Lives(c.ID)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if lives.Cloned == 0 && meet(&lives, id) {
+		if lives, err = s.meet(r, c, id); err != nil {
+			return err
+		}
+	}
+	if lives.Cloned == 0 {
+		return nil
+	}
+	return cloned(c.Name)
+}
+
+// meet notes that a process of a child came, on what other requests have noted by now.
+func (s *Server) meet(r *http.Request, c Caller, id string) (store.Lives, error) {
+	var lives store.Lives
+	err := s.engine.Store().Write(r.Context(), func(tx *store.Tx) error {
+		var err error
+		if lives, err = tx.Lives(c.ID); err != nil || lives.Cloned != 0 || !meet(&lives, id) {
+			return err
+		}
+		if slices.ContainsFunc(lives.Seen, func(l store.Life) bool { return l.Returns > maxReturns }) {
+			lives.Cloned = s.clock().UnixMilli()
+			tx.Audit(audit.Record{
+				Operation: audit.Admin, Outcome: audit.Refused, Action: "CLONE", Peer: c.Name, LocalURL: s.deps.URL, Details: cloned(c.Name).Error(),
+			})
+		}
+		return tx.SetLives(c.ID, lives)
+	})
+	return lives, err
+}
+
+// meet notes that the process of that id came, and reports whether that is news. A client that says no id is not looked at.
+func meet(lives *store.Lives, id string) bool {
+	if id == "" || lives.Last == id {
+		return false
+	}
+	lives.Last = id
+	switch i := slices.IndexFunc(lives.Seen, func(l store.Life) bool { return l.ID == id }); {
+	case i < 0:
+		lives.Seen = append(lives.Seen, store.Life{ID: id})
+		lives.Seen = lives.Seen[max(0, len(lives.Seen)-maxLives):]
+	case i < len(lives.Seen)-1:
+		lives.Seen[i].Returns++
+	}
+	return true
+}
+
+func cloned(child string) *syncerr.Error {
+	return syncerr.New(syncerr.Denied, "sync", "child %q runs twice: two running copies of its database come in turn, and both are refused", child).
+		WithHint("Stop one of the two machines. For the one that goes on, run `tributary child remove %s` and `tributary child add %s` at this "+
+			"node, the parent, and give it the new credential. On the other one run `tributary init` in an empty folder and add it as a child "+
+			"with a name of its own; what was entered only there does not come over by itself", child, child)
+}
