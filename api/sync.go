@@ -92,8 +92,12 @@ func (s *Server) met(r *http.Request) error {
 	}
 	if after, err := feed.ParseCursor(r.URL.Query().Get("after")); err == nil && after.Epoch == s.engine.Store().Identity().Epoch {
 		p.Seq, p.Epoch = after.Seq, after.Epoch // it asks for what is behind: so far it has read
+		p.Scope = "*"
+		if q := r.URL.Query(); q.Has("types") {
+			p.Scope = strings.Join(q["types"], ",")
+		}
 	}
-	moved := p.Seq != c.Participant.Seq && now-p.LastSeen >= 5_000
+	moved := p.Scope != c.Participant.Scope || p.Seq != c.Participant.Seq && now-p.LastSeen >= 5_000
 	if p.Replica == replica && p.PublicKey == key && !moved && now-p.LastSeen < 60_000 {
 		return nil
 	}
@@ -186,6 +190,13 @@ func (s *Server) syncRead(w http.ResponseWriter, r *http.Request) error {
 		req.After.Epoch = epoch
 	case req.After.Epoch != epoch || req.After.Seq > head.Seq:
 		return syncerr.New(syncerr.EpochChanged, "read changes", "the cursor %s is not of this log, which is %s", req.After, head)
+	}
+	floor, err := st.Floor(r.Context())
+	if err != nil {
+		return err
+	}
+	if req.After.Seq < floor {
+		return syncerr.New(syncerr.EpochChanged, "read changes", "the log up to %d is not kept any more, the cursor is %s", floor, req.After)
 	}
 	if err := s.awaitNews(r.Context(), req); err != nil {
 		return err

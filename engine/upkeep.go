@@ -2,8 +2,12 @@ package engine
 
 import (
 	"context"
+	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
+	"github.com/tributary-sync/tributary/audit"
 	"github.com/tributary-sync/tributary/store"
 )
 
@@ -26,4 +30,121 @@ func (e *Engine) Upkeep(ctx context.Context, retention time.Duration) error {
 			return err
 		}
 	}
+}
+
+// Collecting says what of the log may go.
+type Collecting struct {
+	Keep   time.Duration // how long older versions and tombstones stay after everybody has acknowledged them; 0 is for ever
+	Parent bool          // this node has a parent
+	Pushes func(resourceType string) bool
+}
+
+const (
+	collectAtOnce = 2000
+	sweepEvery    = 7 * 24 * time.Hour
+)
+
+// Collect takes older versions and tombstones out of the log that every registered child and the parent have acknowledged and that are
+// older than c.Keep. A child acknowledges the types that it reads, up to where it has read; the parent what was pushed to it, or what
+// it sent itself. It returns what went.
+func (e *Engine) Collect(ctx context.Context, c Collecting) (store.Collected, error) {
+	var all store.Collected
+	if c.Keep <= 0 {
+		return all, nil
+	}
+	ack, err := e.acknowledged(ctx, c)
+	if err != nil {
+		return all, err
+	}
+	for more := true; more; {
+		err := e.store.Write(ctx, func(tx *store.Tx) error {
+			if err := sweepAgain(tx); err != nil {
+				return err
+			}
+			got, err := tx.Collect(tx.Now()-c.Keep.Milliseconds(), ack, collectAtOnce)
+			if err != nil {
+				return err
+			}
+			if got.Tombstones > 0 {
+				tx.Audit(audit.Record{
+					Operation: audit.Admin, Outcome: audit.Done, Action: "COLLECT", LocalURL: e.cfg.URL,
+					Details: fmt.Sprintf("%d tombstones, and %d rows of the log with older versions, that everybody has acknowledged", got.Tombstones, got.Rows),
+				})
+			}
+			more = got.More
+			all.Rows, all.Tombstones = all.Rows+got.Rows, all.Tombstones+got.Tombstones
+			return nil
+		})
+		if err != nil {
+			return all, err
+		}
+	}
+	return all, nil
+}
+
+// sweepAgain begins at the start of the log now and then: what somebody had still to take when it was looked at may go by now.
+func sweepAgain(tx *store.Tx) error {
+	const name = "swept_from_start"
+	last, err := tx.State(name)
+	if err != nil {
+		return err
+	}
+	at, err := strconv.ParseInt(last, 10, 64)
+	if err == nil && tx.Now()-at < sweepEvery.Milliseconds() && at <= tx.Now() {
+		return nil
+	}
+	tx.SweepAgain()
+	return tx.SetState(name, strconv.FormatInt(tx.Now(), 10))
+}
+
+func (e *Engine) acknowledged(ctx context.Context, c Collecting) (store.Acknowledged, error) {
+	out := store.Acknowledged{Pushed: func(string) uint64 { return 0 }}
+	children, err := e.store.Participants(ctx, store.KindChild)
+	if err != nil {
+		return out, err
+	}
+	head, err := e.store.Head(ctx)
+	if err != nil {
+		return out, err
+	}
+	out.Upper = head.Seq
+	read := func(p store.Participant) uint64 {
+		if p.Epoch != head.Epoch {
+			return 0 // it has read another log
+		}
+		return p.Seq
+	}
+	for _, p := range children {
+		out.Upper = min(out.Upper, read(p))
+	}
+	out.Seq = func(resourceType string) uint64 {
+		seq := head.Seq
+		for _, p := range children {
+			if !p.Reads(resourceType) {
+				return 0
+			}
+			seq = min(seq, read(p))
+		}
+		return seq
+	}
+	if !c.Parent {
+		return out, nil
+	}
+	out.Parent = "unknown" // until it was met
+	met, err := e.store.Participants(ctx, store.KindParent)
+	if err != nil || len(met) == 0 {
+		return out, err
+	}
+	out.Parent = met[0].Epoch
+	pos, err := e.store.Position(ctx, "parent", "push")
+	if err != nil || pos.Epoch != head.Epoch || pos.Resume != "" || !strings.HasPrefix(pos.Scope, out.Parent+"|") {
+		return out, err
+	}
+	out.Pushed = func(resourceType string) uint64 {
+		if !c.Pushes(resourceType) {
+			return 0
+		}
+		return pos.Seq
+	}
+	return out, nil
 }

@@ -237,5 +237,9 @@ func (n *Node) Upkeep(ctx context.Context) error {
 	if err := n.rotate(ctx); err != nil {
 		return err
 	}
-	return n.engine.Upkeep(ctx, n.cfg.Audit.Retention.Std())
+	if err := n.engine.Upkeep(ctx, n.cfg.Audit.Retention.Std()); err != nil {
+		return err
+	}
+	_, err := n.engine.Collect(ctx, engine.Collecting{Keep: n.cfg.History.Keep.Std(), Parent: n.link != nil, Pushes: n.cfg.Pushes})
+	return err
 }

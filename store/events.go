@@ -180,7 +180,7 @@ type Page struct {
 
 // AtomPage returns page number of a category, which is a resource type or "" for all; number 0 is the newest page. Pages are
 // numbered from 1 by the count of events, so an event never changes its page. It returns a NotFound error for a page that is
-// not there yet.
+// not there yet, and a Gone error for one of which rows were collected; the newest one is given with what is left of it.
 func (r *Reader) AtomPage(resourceType string, number int) (Page, error) {
 	name := "sequence"
 	if resourceType != "" {
@@ -202,6 +202,18 @@ func (r *Reader) AtomPage(resourceType string, number int) (Page, error) {
 		return p, syncerr.New(syncerr.NotFound, "read feed page", "page %d does not exist, the newest is %d", number, p.Last)
 	}
 	from, to := uint64(p.Number-1)*size, uint64(p.Number)*size
+	floor := counterFloor
+	if resourceType != "" {
+		floor += "/" + resourceType
+	}
+	var gone uint64
+	if _, err := r.one("SELECT value FROM counter WHERE name = ?", []any{floor}, &gone); err != nil {
+		return p, err
+	}
+	if from < gone && p.Number < p.Last {
+		return p, syncerr.New(syncerr.Gone, "read feed page", "page %d is below what this node keeps of its log", number).
+			WithHint("Read the current state by FHIR search, then go on from the newest page")
+	}
 	where, args := "WHERE l.seq > ? AND l.seq <= ? ORDER BY l.seq", []any{from, to}
 	if resourceType != "" {
 		where, args = "WHERE l.type = ? AND l.ordinal > ? AND l.ordinal <= ? ORDER BY l.ordinal", []any{resourceType, from, to}

@@ -79,6 +79,14 @@ func (r *Reader) Has(h LogHead) (bool, error) {
 		var past string
 		return r.one("SELECT value FROM node_state WHERE name = ?", []any{pastEpoch(h.Epoch)}, &past)
 	}
+	floor, err := r.Floor()
+	if err != nil {
+		return false, err
+	}
+	if floor > 0 && h.Seq < floor+checkRows { // rows that the check covered were collected: what everybody acknowledged
+		head, err := r.Head()
+		return h.Seq <= head, err
+	}
 	now, found, err := r.LogHead(h.Epoch, h.Seq)
 	return found && now.Check == h.Check, err
 }

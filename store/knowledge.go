@@ -225,7 +225,10 @@ func (tx *Tx) CutKnowledge(replica version.Replica, ticks map[string]uint64) err
 			return err
 		}
 	}
-	return tx.exec("DELETE FROM knowledge WHERE replica = ? AND tick = 0", string(replica))
+	if err := tx.exec("DELETE FROM knowledge WHERE replica = ? AND tick = 0", string(replica)); err != nil {
+		return err
+	}
+	return tx.exec("UPDATE sync_cursor SET revision = 0 WHERE direction = 'pull'") // the next complete pass is told everything again
 }
 
 // exceptions returns the rows that a condition selects, by type and in the order of their keys.

@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	"gorm.io/gorm"
 
@@ -28,13 +30,19 @@ type Participant struct {
 	URL        string          `json:"url,omitempty"`
 	Created    int64           `json:"created"`
 	LastSeen   int64           `json:"lastSeen,omitempty"`
-	Seq        uint64          `json:"seq,omitempty"` // up to where in this node's log it has read
+	Seq        uint64          `json:"seq,omitempty"`   // up to where in this node's log it has read
+	Scope      string          `json:"scope,omitempty"` // resource types that it reads, separated by commas; "*" for all
+}
+
+// Reads reports whether the participant's reading covers a resource type.
+func (p Participant) Reads(resourceType string) bool {
+	return p.Scope == "*" || slices.Contains(strings.Split(p.Scope, ","), resourceType)
 }
 
 type participantRow struct {
-	ID, Kind, Name, Credential, Replica, Epoch, PublicKey, URL string
-	Created, LastSeen                                          string
-	Seq                                                        uint64
+	ID, Kind, Name, Credential, Replica, Epoch, PublicKey, URL, Scope string
+	Created, LastSeen                                                 string
+	Seq                                                               uint64
 }
 
 func (participantRow) TableName() string { return "participant" }
@@ -46,14 +54,14 @@ func (r participantRow) value() Participant {
 	}
 	return Participant{
 		ID: r.ID, Kind: r.Kind, Name: r.Name, Credential: r.Credential, Replica: version.Replica(r.Replica), Epoch: r.Epoch,
-		PublicKey: r.PublicKey, URL: r.URL, Created: parseTime(r.Created), LastSeen: seen, Seq: r.Seq,
+		PublicKey: r.PublicKey, URL: r.URL, Created: parseTime(r.Created), LastSeen: seen, Seq: r.Seq, Scope: r.Scope,
 	}
 }
 
 func rowOf(p Participant) participantRow {
 	return participantRow{
 		ID: p.ID, Kind: p.Kind, Name: p.Name, Credential: p.Credential, Replica: string(p.Replica), Epoch: p.Epoch,
-		PublicKey: p.PublicKey, URL: p.URL, Created: timeText(p.Created), LastSeen: timeText(p.LastSeen), Seq: p.Seq,
+		PublicKey: p.PublicKey, URL: p.URL, Created: timeText(p.Created), LastSeen: timeText(p.LastSeen), Seq: p.Seq, Scope: p.Scope,
 	}
 }
 
@@ -91,7 +99,7 @@ func (tx *Tx) SaveParticipant(p Participant) error {
 // TouchChild stores what was learnt of a child that was here. A child that was removed meanwhile stays removed: the error is Denied.
 func (tx *Tx) TouchChild(p Participant) error {
 	res := tx.gorm().Model(&participantRow{}).Where("id = ? AND kind = ?", p.ID, KindChild).Updates(map[string]any{
-		"replica": string(p.Replica), "epoch": p.Epoch, "public_key": p.PublicKey, "last_seen": timeText(p.LastSeen), "seq": p.Seq,
+		"replica": string(p.Replica), "epoch": p.Epoch, "public_key": p.PublicKey, "last_seen": timeText(p.LastSeen), "seq": p.Seq, "scope": p.Scope,
 	})
 	if res.Error == nil && res.RowsAffected == 0 {
 		var n int64
@@ -147,9 +155,15 @@ func (s *Store) ParticipantBy(ctx context.Context, kind, name, credential string
 // State returns a fact about this node by name, "" where it is not set.
 func (s *Store) State(ctx context.Context, name string) (string, error) {
 	d := s.direct(ctx)
-	var v string
-	_, err := d.one("SELECT value FROM node_state WHERE name = ?", []any{name}, &v)
+	v, err := d.State(name)
 	return v, s.dialect.wrap("read state", err)
+}
+
+// State returns a fact about this node by name, "" where it is not set.
+func (q *query) State(name string) (string, error) {
+	var v string
+	_, err := q.one("SELECT value FROM node_state WHERE name = ?", []any{name}, &v)
+	return v, err
 }
 
 // SetState stores a fact about this node.

@@ -89,7 +89,7 @@ func (q *query) currents(keys []fhir.Key, found func(fhir.Key, Current)) error {
 		if len(keys) >= chunk {
 			n = chunk
 		}
-		stmt := "SELECT r.type, r.id, " + stampOf("r") + ", r.committed, r.seq, r.content_seq, r.delivered FROM resource r WHERE " +
+		stmt := "SELECT r.type, r.id, " + stampOf("r") + ", r.committed, r.seq, r.content_seq, r.delivered, r.created FROM resource r WHERE " +
 			"(r.type = ? AND r.id = ?)" + strings.Repeat(" OR (r.type = ? AND r.id = ?)", n-1)
 		args := make([]any, 0, 2*n)
 		for _, k := range keys[:n] {
@@ -99,10 +99,14 @@ func (q *query) currents(keys []fhir.Key, found func(fhir.Key, Current)) error {
 			var k fhir.Key
 			var c Current
 			var s rawStamp
-			if err := rows.Scan(append(append([]any{&k.Type, &k.ID}, s.into()...), &c.Committed, &c.Seq, &c.ContentSeq, &c.Delivered)...); err != nil {
+			var created string
+			if err := rows.Scan(append(append([]any{&k.Type, &k.ID}, s.into()...), &c.Committed, &c.Seq, &c.ContentSeq, &c.Delivered, &created)...); err != nil {
 				return err
 			}
 			var err error
+			if c.Created, err = version.Parse(created); err != nil {
+				return err
+			}
 			c.Stamp, err = s.stamp()
 			found(k, c)
 			return err

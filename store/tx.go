@@ -61,8 +61,9 @@ type Current struct {
 	Stamp      version.Stamp
 	Seq        uint64
 	ContentSeq uint64
-	Committed  int64  // milliseconds since 1970 UTC
-	Delivered  string // epoch in which the parent has this very version and all that it has seen; empty otherwise
+	Committed  int64           // milliseconds since 1970 UTC
+	Delivered  string          // epoch in which the parent has this very version and all that it has seen; empty otherwise
+	Created    version.Version // by which the key came to be here, or came back after a deletion
 }
 
 // Change is one row to be written to the log.
@@ -293,7 +294,11 @@ func (tx *Tx) Put(c Change) (uint64, error) {
 		s.Vector.String(), string(s.Author), s.Authored, s.Origin.String(), boolInt(s.Deleted), hashBytes(s), committed, c.Unit,
 		c.UnitSize, c.Source, contentSeq, size, enc, blob,
 	})
-	t.current[c.Key] = &Current{Stamp: s, Seq: seq, ContentSeq: contentSeq, Committed: committed, Delivered: c.Delivered}
+	created := before.Created
+	if !existed || before.Stamp.Deleted && !s.Deleted {
+		created = s.Version
+	}
+	t.current[c.Key] = &Current{Stamp: s, Seq: seq, ContentSeq: contentSeq, Committed: committed, Delivered: c.Delivered, Created: created}
 	if tx.touched == nil {
 		tx.touched = map[fhir.Key]*touch{}
 	}
@@ -361,7 +366,7 @@ func hashBytes(s version.Stamp) []byte {
 
 const logColumns = "seq, type, id, ordinal, action, replica, tick, vector, author, authored, origin, deleted, hash, committed, unit, unit_size, source, content_seq, size, enc, content"
 
-const resourceColumns = "type, id, replica, tick, vector, author, authored, origin, deleted, hash, committed, seq, content_seq, delivered"
+const resourceColumns = "type, id, replica, tick, vector, author, authored, origin, deleted, hash, committed, seq, content_seq, delivered, created"
 
 // flush writes what the writer left in memory: log, resources, index, audit, counters.
 func (tx *Tx) flush() error {
@@ -375,7 +380,7 @@ func (tx *Tx) flush() error {
 		s := c.Stamp
 		rows = append(rows, []any{
 			k.Type, k.ID, string(s.Version.Replica), s.Version.Tick, s.Vector.String(), string(s.Author),
-			s.Authored, s.Origin.String(), boolInt(s.Deleted), hashBytes(s), c.Committed, c.Seq, c.ContentSeq, c.Delivered,
+			s.Authored, s.Origin.String(), boolInt(s.Deleted), hashBytes(s), c.Committed, c.Seq, c.ContentSeq, c.Delivered, c.Created.String(),
 		})
 		var err error
 		if seen, err = tx.reseen(k, w.seen, others(s), seen); err != nil {
@@ -393,7 +398,7 @@ func (tx *Tx) flush() error {
 			index = append(index, []any{k.Type, k.ID, v.Name, strings.TrimRight(v.System, " "), strings.TrimRight(v.Value, " ")})
 		}
 	}
-	if err := tx.insert("REPLACE INTO resource ("+resourceColumns+") VALUES ", 14, rows); err != nil {
+	if err := tx.insert("REPLACE INTO resource ("+resourceColumns+") VALUES ", 15, rows); err != nil {
 		return err
 	}
 	if err := tx.insert(tx.t.store.dialect.ignore+" INTO resource_index (type, id, name, space, value) VALUES ", 5, index); err != nil {

@@ -13,7 +13,7 @@ CREATE TABLE IF NOT EXISTS resource (
   replica CHAR(36) NOT NULL, tick BIGINT NOT NULL, vector MEDIUMTEXT NOT NULL,
   author CHAR(36) NOT NULL, authored BIGINT NOT NULL, origin VARCHAR(60) NOT NULL,
   deleted INT NOT NULL, hash VARBINARY(32) NOT NULL,
-  committed BIGINT NOT NULL, seq BIGINT NOT NULL, content_seq BIGINT NOT NULL, delivered VARCHAR(36) NOT NULL,
+  committed BIGINT NOT NULL, seq BIGINT NOT NULL, content_seq BIGINT NOT NULL, delivered VARCHAR(36) NOT NULL, created VARCHAR(60) NOT NULL,
   PRIMARY KEY (type, id),
   KEY resource_version (type, replica, tick),
   KEY resource_committed (type, committed)) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
@@ -89,4 +89,5 @@ CREATE TABLE IF NOT EXISTS sync_held (
 CREATE TABLE IF NOT EXISTS participant (
   id VARCHAR(64) PRIMARY KEY, kind VARCHAR(20) NOT NULL, name VARCHAR(100) NOT NULL, credential VARCHAR(100) NOT NULL, replica CHAR(36) NOT NULL, epoch VARCHAR(36) NOT NULL,
   public_key VARCHAR(100) NOT NULL, url VARCHAR(255) NOT NULL, created DATETIME(3) NOT NULL, last_seen DATETIME(3) NOT NULL, seq BIGINT NOT NULL,
+  scope TEXT NOT NULL,
   UNIQUE KEY participant_name (kind, name)) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;

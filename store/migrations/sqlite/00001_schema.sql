@@ -13,7 +13,7 @@ CREATE TABLE IF NOT EXISTS resource (
   replica TEXT NOT NULL, tick INTEGER NOT NULL, vector TEXT NOT NULL,
   author TEXT NOT NULL, authored INTEGER NOT NULL, origin TEXT NOT NULL,
   deleted INTEGER NOT NULL, hash BLOB NOT NULL,
-  committed INTEGER NOT NULL, seq INTEGER NOT NULL, content_seq INTEGER NOT NULL, delivered TEXT NOT NULL,
+  committed INTEGER NOT NULL, seq INTEGER NOT NULL, content_seq INTEGER NOT NULL, delivered TEXT NOT NULL, created TEXT NOT NULL,
   PRIMARY KEY (type, id)) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS resource_version ON resource (type, replica, tick);
 CREATE INDEX IF NOT EXISTS resource_committed ON resource (type, committed);
@@ -89,5 +89,6 @@ CREATE TABLE IF NOT EXISTS sync_held (
 -- Children, and the parent as it was last met.
 CREATE TABLE IF NOT EXISTS participant (
   id TEXT PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL, credential TEXT NOT NULL, replica TEXT NOT NULL, epoch TEXT NOT NULL,
-  public_key TEXT NOT NULL, url TEXT NOT NULL, created TEXT NOT NULL, last_seen TEXT NOT NULL, seq INTEGER NOT NULL) STRICT;
+  public_key TEXT NOT NULL, url TEXT NOT NULL, created TEXT NOT NULL, last_seen TEXT NOT NULL, seq INTEGER NOT NULL,
+  scope TEXT NOT NULL) STRICT;
 CREATE UNIQUE INDEX IF NOT EXISTS participant_name ON participant (kind, name);
