@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/tributary-sync/tributary/audit"
 	"github.com/tributary-sync/tributary/fhir"
@@ -15,24 +16,28 @@ import (
 // Check returns everything that is wrong with the invariants of DESIGN.md section 3 after Run.
 func (n *Net) Check(ctx context.Context) error {
 	var wrong []error
-	views := make([]view, len(n.nodes))
+	views, err := n.allViews(ctx)
+	if err != nil {
+		return err
+	}
 	for i, x := range n.nodes {
-		v, err := x.view(ctx)
-		if err != nil {
-			return err
-		}
-		views[i] = v
+		v := views[i]
 		wrong = append(wrong, n.checkLog(x, v)...)
 		wrong = append(wrong, n.checkConflicts(x, v)...)
 		wrong = append(wrong, n.checkRest(ctx, x, v)...)
 	}
-	for i := range n.nodes[1:] {
-		wrong = append(wrong, agree(n.nodes[0].name, views[0], n.nodes[i+1].name, views[i+1])...)
+	for i, x := range n.nodes {
+		if x.parent != nil {
+			wrong = append(wrong, x.agree(views[i], views[slices.Index(n.nodes, x.parent)])...)
+		}
 	}
 	wrong = append(wrong, n.checkAccepted(views)...)
 	wrong = append(wrong, n.checkMinted(views)...)
 	wrong = append(wrong, n.checkUnits(views)...)
 	wrong = append(wrong, n.checkClaims(ctx, views)...)
+	wrong = append(wrong, n.checkKnowledge(ctx)...)
+	wrong = append(wrong, n.checkClaims(ctx, views)...)
+	wrong = append(wrong, n.checkKnowledge(ctx)...)
 	return errors.Join(wrong...)
 }
 
@@ -116,21 +121,32 @@ func (n *Net) checkRest(ctx context.Context, x *Node, v view) []error {
 	return wrong
 }
 
-// agree: invariant 6.
-func agree(an string, a view, bn string, b view) []error {
+// agree: invariant 6 on the link to the parent. What goes both ways is the same at both ends; what goes one way only was seen where it
+// goes to.
+func (x *Node) agree(mine, parents view) []error {
 	var wrong []error
-	for k, x := range a.copies {
-		y, ok := b.copies[k]
-		switch {
+	p := x.parent
+	for k, theirs := range parents.copies {
+		own, ok := mine.copies[k]
+		switch way := x.flows[k.Type]; {
+		case way&down == 0:
 		case !ok:
-			wrong = append(wrong, fmt.Errorf("%s has %s, %s does not (invariant 6)", an, k, bn))
-		case x.Stamp.Version != y.Stamp.Version || !x.Stamp.SameContent(y.Stamp) || !bytes.Equal(x.Body, y.Body):
-			wrong = append(wrong, fmt.Errorf("%s: %s has %s {%s}, %s has %s {%s} (invariant 6)", k, an, x.Stamp.Version, x.Stamp.Vector, bn, y.Stamp.Version, y.Stamp.Vector))
+			wrong = append(wrong, fmt.Errorf("%s has %s, %s does not (invariant 6)", p.name, k, x.name))
+		case way == both && (theirs.Stamp.Version != own.Stamp.Version || !theirs.Stamp.SameContent(own.Stamp) || !bytes.Equal(theirs.Body, own.Body) ||
+			!theirs.Stamp.Vector.Equal(own.Stamp.Vector)):
+			wrong = append(wrong, fmt.Errorf("%s: %s has %s {%s}, %s has %s {%s} (invariant 6)", k, p.name, theirs.Stamp.Version, theirs.Stamp.Vector, x.name, own.Stamp.Version, own.Stamp.Vector))
+		case !own.Stamp.Vector.ContainsAll(theirs.Stamp.Vector):
+			wrong = append(wrong, fmt.Errorf("%s: %s at %s {%s} has not seen all of %s at %s {%s}", k, own.Stamp.Version, x.name, own.Stamp.Vector, theirs.Stamp.Version, p.name, theirs.Stamp.Vector))
 		}
 	}
-	for k := range b.copies {
-		if _, ok := a.copies[k]; !ok {
-			wrong = append(wrong, fmt.Errorf("%s has %s, %s does not (invariant 6)", bn, k, an))
+	for k, own := range mine.copies {
+		theirs, ok := parents.copies[k]
+		switch way := x.flows[k.Type]; {
+		case way&up == 0:
+		case !ok:
+			wrong = append(wrong, fmt.Errorf("%s has %s, %s does not (invariant 6)", x.name, k, p.name))
+		case !theirs.Stamp.Vector.ContainsAll(own.Stamp.Vector):
+			wrong = append(wrong, fmt.Errorf("%s: %s at %s {%s} has not seen all of %s at %s {%s}", k, theirs.Stamp.Version, p.name, theirs.Stamp.Vector, own.Stamp.Version, x.name, own.Stamp.Vector))
 		}
 	}
 	return wrong

@@ -9,6 +9,12 @@ import (
 	"github.com/tributary-sync/tributary/version"
 )
 
+// minted names a version of a key.
+type minted struct {
+	key fhir.Key
+	ver version.Version
+}
+
 // checkLog: invariants 1, 4, 5 and 7 at one node.
 func (n *Net) checkLog(x *Node, v view) []error {
 	var wrong []error
@@ -51,21 +57,17 @@ func (n *Net) checkLog(x *Node, v view) []error {
 
 // checkAudit: a change and its audit row were written together (invariant 1).
 func (x *Node) checkAudit(v view) []error {
-	type change struct {
-		key fhir.Key
-		ver version.Version
-	}
-	written, said := map[change]bool{}, map[change]bool{}
+	written, said := map[minted]bool{}, map[minted]bool{}
 	local := 0
 	for _, a := range v.audits {
 		if a.Operation == audit.Local {
 			local++
 		}
-		said[change{a.Key, a.Version}] = true
+		said[minted{a.Key, a.Version}] = true
 	}
 	var wrong []error
 	for _, row := range v.rows {
-		at := change{row.Key, row.Stamp.Version}
+		at := minted{row.Key, row.Stamp.Version}
 		if x.own[row.Stamp.Version.Replica] && row.Stamp.Origin == row.Stamp.Version {
 			written[at] = true
 		}
@@ -82,15 +84,11 @@ func (x *Node) checkAudit(v view) []error {
 // checkMinted: invariant 7, no version stands for two contents or two histories, whoever logged it; and a vector names only
 // versions that were given to its key.
 func (n *Net) checkMinted(views []view) []error {
-	type name struct {
-		key fhir.Key
-		ver version.Version
-	}
-	first := map[name]version.Stamp{}
+	first := map[minted]version.Stamp{}
 	var wrong []error
 	for i, v := range views {
 		for _, row := range v.rows {
-			at, s := name{row.Key, row.Stamp.Version}, row.Stamp
+			at, s := minted{row.Key, row.Stamp.Version}, row.Stamp
 			o, ok := first[at]
 			if ok && (!o.SameContent(s) || o.Origin != s.Origin || o.Author != s.Author || o.Authored != s.Authored) {
 				wrong = append(wrong, fmt.Errorf("%s: %s %s stands for two contents (invariant 7)", n.nodes[i].name, row.Key, row.Stamp.Version))
@@ -98,13 +96,21 @@ func (n *Net) checkMinted(views []view) []error {
 			first[at] = s
 		}
 	}
+	keys := map[kindVersion]fhir.Key{}
+	for at := range first {
+		name := kindVersion{at.key.Type, at.ver}
+		if k, ok := keys[name]; ok && k != at.key {
+			wrong = append(wrong, fmt.Errorf("%s stands for a change of %s and for one of %s (invariant 7)", at.ver, k, at.key))
+		}
+		keys[name] = at.key
+	}
 	if n.restored > 0 {
 		return wrong // a version that was thrown away may be named
 	}
 	for i, v := range views {
 		for k, c := range v.copies {
 			for _, ver := range c.Stamp.Vector {
-				if _, ok := first[name{k, ver}]; !ok {
+				if _, ok := first[minted{k, ver}]; !ok {
 					wrong = append(wrong, fmt.Errorf("%s: the vector of %s names %s, which nobody gave to it", n.nodes[i].name, k, ver))
 				}
 			}

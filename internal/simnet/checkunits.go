@@ -10,9 +10,9 @@ import (
 
 // checkUnits: a transaction arrives whole (core-review rule 9): at every node the rows by which its members came stand together
 // and say how many they are. Members that were rivals of other copies have fates of their own, so only transactions are looked
-// at whose keys never met one; and where a node was put back, copies travel by themselves.
+// at whose keys never met one; and in a catch-up copies travel by themselves.
 func (n *Net) checkUnits(views []view) []error {
-	if n.restored > 0 {
+	if !n.plain() || !n.opts.Met {
 		return nil
 	}
 	apart := map[fhir.Key]bool{}

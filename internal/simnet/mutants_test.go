@@ -18,6 +18,7 @@ var (
 	mutants    = flag.String("mutants", "replay", "replay: each mutation must be caught by its recorded seed; search: by one of the first 2,000, which is recorded")
 	onlyMutant = flag.String("mutant", "", "search for the mutations alone whose name contains this")
 	mostSeeds  = flag.Uint64("most", 2000, "the most seeds that a search tries")
+	allSeeds   = flag.Bool("all", false, "for TestSeeds: go on after a seed that fails")
 	seeds      = flag.String("seeds", "", "for TestSeeds: seeds and ranges of them, such as 7,1-2000")
 )
 
@@ -57,7 +58,10 @@ func TestSeeds(t *testing.T) {
 				say = sayBroken
 			}
 			fmt.Printf("%s%d: %s\n", say, seed, strings.ReplaceAll(err.Error(), "\n", " | "))
-			t.FailNow()
+			t.Fail()
+			if !*allSeeds {
+				return
+			}
 		}
 	}
 	fmt.Println(sayClean)

@@ -9,21 +9,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"math/rand/v2"
 	"net/http"
-	"os"
-	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
-	"github.com/tributary-sync/tributary/config"
 	"github.com/tributary-sync/tributary/engine"
+	"github.com/tributary-sync/tributary/feed"
 	"github.com/tributary-sync/tributary/fhir"
-	"github.com/tributary-sync/tributary/node"
 	"github.com/tributary-sync/tributary/reconcile"
 	"github.com/tributary-sync/tributary/store"
-	"github.com/tributary-sync/tributary/version"
+	"github.com/tributary-sync/tributary/syncerr"
 )
 
 // Options say what a run does.
@@ -32,11 +29,17 @@ type Options struct {
 	Dir      string // for the databases; emptied by the caller
 	Nodes    int
 	Steps    int
-	Keys     int  // resources that the edits are about: few keys make many conflicts
-	Faults   bool // links and processes break
-	Restores bool // databases are put back from older copies
-	Policy   reconcile.Policy
-	Types    []string // resource types of the edits
+	Keys     int                // resources that the edits are about: few keys make many conflicts
+	Faults   bool               // links and processes break
+	Restores bool               // databases are put back from older copies
+	Moves    bool               // nodes get other parents
+	OneWay   bool               // some types go up only, or down only, or not at all
+	Filters  bool               // which types go which way changes
+	Poison   bool               // some nodes refuse large resources for a while
+	Full     bool               // disks are full for a while
+	Met      bool               // all links have been used before the first edit: later nothing needs a catch-up unless something breaks
+	Policies []reconcile.Policy // each node has one of them for each type
+	Types    []string           // resource types of the edits
 	Log      io.Writer
 }
 
@@ -50,50 +53,33 @@ type Net struct {
 	depth int // exchanges on the stack
 
 	accepted map[fhir.Key][]*accepted
-	bodies   map[string]bool // every body that an author wrote, bare
-	restored int             // databases put back
+	minted   map[kindVersion]feed.Event // every version that was seen in a log
+	twice    map[kindVersion]bool       // of these, those that were seen for two writes
+	bodies   map[string]bool            // every body that an author wrote, bare
+	restored int                        // databases put back
+	healing  bool
+	late     []func() // requests that the network delivers again, later
 
-	lostConflicts []store.Conflict // rows of them that were thrown away then
-	healing       bool
-	late          []func() // requests that the network delivers again, later
-}
-
-// Node is one simulated node with the file that survives its crashes.
-type Node struct {
-	net      *Net
-	name     string
-	dir      string
-	parent   *Node
-	token    string
-	skew     time.Duration
-	ids      source     // randomness of the program
-	luck     *rand.Rand // of its link and its process
-	live     *node.Node
-	busy     int                      // handlers and passes of it on the stack
-	crashed  bool                     // must be started again before it does anything
-	fuse     int                      // statements until it crashes; 0 never
-	backup   *view                    // what the copy of its folder has
-	own      map[version.Replica]bool // replicas that it is and was
-	restored int
+	lostConflicts []store.Conflict // rows of databases that were thrown away when an older copy was put back
 }
 
 // New builds a tree of nodes and starts them.
 func New(ctx context.Context, o Options) (*Net, error) {
 	n := &Net{
 		opts: o, rand: stream(o.Seed, 0), inner: []*rand.Rand{stream(o.Seed, 1), stream(o.Seed, 2)}, now: time.Date(2026, 1, 1, 8, 0, 0, 0, time.UTC),
-		accepted: map[fhir.Key][]*accepted{}, bodies: map[string]bool{},
+		accepted: map[fhir.Key][]*accepted{}, minted: map[kindVersion]feed.Event{}, twice: map[kindVersion]bool{}, bodies: map[string]bool{},
 	}
 	for i := range o.Nodes {
-		x := &Node{net: n, name: fmt.Sprintf("n%d", i), dir: filepath.Join(o.Dir, fmt.Sprintf("n%d", i)), own: map[version.Replica]bool{}}
-		x.ids, x.luck = source{stream(o.Seed, 100+uint64(i))}, stream(o.Seed, 200+uint64(i))
-		if i > 0 {
-			x.parent = n.nodes[n.parentOf(i)]
-		}
-		if o.Faults && n.rand.IntN(3) == 0 {
-			x.skew = time.Duration(n.rand.IntN(4000)-2000) * 24 * time.Hour
-		}
+		x := n.node(i)
 		n.nodes = append(n.nodes, x)
 		if err := x.create(ctx); err != nil {
+			return nil, err
+		}
+	}
+	n.healing = true
+	defer func() { n.healing = false }()
+	for i := 0; o.Met && i < 2*len(n.nodes); i++ {
+		if _, err := n.nodes[i/2].sync(ctx, [...]string{"push", "pull"}[i%2]); err != nil {
 			return nil, err
 		}
 	}
@@ -102,14 +88,6 @@ func New(ctx context.Context, o Options) (*Net, error) {
 
 // stream returns one of the independent random streams of a seed.
 func stream(seed, which uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 0x7472_6962+which)) }
-
-// parentOf makes a chain of three and hangs the rest anywhere above.
-func (n *Net) parentOf(i int) int {
-	if i <= 2 {
-		return i - 1
-	}
-	return n.rand.IntN(min(i, 3))
-}
 
 // Close stops all nodes.
 func (n *Net) Close() error {
@@ -128,115 +106,50 @@ func (n *Net) logf(format string, args ...any) {
 	}
 }
 
-func (x *Node) config() config.Config {
-	c := config.Default()
-	c.Node.Name, c.Node.URL, c.Node.DataDir = x.name, "http://"+x.name, x.dir
-	c.Store.DSN = filepath.Join(x.dir, "tributary.db")
-	c.Conflicts.Default = x.net.opts.Policy
-	c.Conflicts.Priority = map[string]int{"n0": 3, "n1": 1, "n2": 2}
-	c.Feed.PageSize = 5
-	c.Pull.Page = 4 // small batches: many places to break
-	if x.parent != nil {
-		c.Parent.URL, c.Parent.Credential = "http://"+x.parent.name, x.token
-	}
-	return c
-}
-
-func (x *Node) deps() node.Deps {
-	return node.Deps{
-		Clock: func() time.Time { return x.net.now.Add(x.skew) }, Rand: x.ids, Transport: &wire{from: x}, Log: slog.New(slog.DiscardHandler),
-		Hook: x.hook, Volatile: true,
-	}
-}
-
-// source gives the run's randomness as bytes.
-type source struct{ r *rand.Rand }
-
-func (s source) Read(p []byte) (int, error) {
-	for i := range p {
-		p[i] = byte(s.r.Uint32())
-	}
-	return len(p), nil
-}
-
-func (x *Node) create(ctx context.Context) error {
-	if err := os.MkdirAll(x.dir, 0o700); err != nil {
-		return err
-	}
-	if err := node.Init(ctx, x.config(), x.deps()); err != nil {
-		return err
-	}
-	if x.parent != nil {
-		c, err := x.parent.live.Control().AddChild(ctx, x.name, "")
-		if err != nil {
-			return err
-		}
-		x.token = c.Credential
-	}
-	return x.start(ctx)
-}
-
-func (x *Node) start(ctx context.Context) error {
-	x.crashed, x.fuse = false, 0
-	var err error
-	if x.live, err = node.New(ctx, x.config(), x.deps()); err == nil {
-		x.own[x.live.Engine().Store().Identity().Replica] = true
-	}
-	return err
-}
-
-// errCrash is what a statement of a process meets that stopped before it.
-var errCrash = errors.New("the process stopped here")
-
-// hook is called at each statement and around each commit of the node's store.
-func (x *Node) hook(string) error {
-	if x.crashed {
-		return errCrash
-	}
-	if x.fuse > 0 {
-		if x.fuse--; x.fuse == 0 {
-			x.crashed = true
-			x.net.logf("%s crashes", x.name)
-			return errCrash
+// find returns the node of a name, nil where there is none.
+func (n *Net) find(name string) *Node {
+	for _, x := range n.nodes {
+		if x.name == name {
+			return x
 		}
 	}
 	return nil
 }
 
-// ready starts the node again if it crashed and nothing of it is on the stack any more. It reports whether the node runs.
-func (x *Node) ready(ctx context.Context) (bool, error) {
-	if !x.crashed {
-		return true, nil
-	}
-	if x.busy > 0 {
-		return false, nil
-	}
-	if err := x.live.Close(); err != nil {
-		return false, err
-	}
-	return true, x.start(ctx)
-}
-
 // pass runs one pass of a node, as its loop would.
-func (x *Node) pass(ctx context.Context, direction string) error {
+func (x *Node) pass(ctx context.Context, direction string) (moved int, err error) {
 	if x.parent == nil || x.busy > 0 {
-		return nil
+		return 0, nil
 	}
 	if ok, err := x.ready(ctx); err != nil || !ok {
-		return err
+		return 0, err
 	}
 	x.busy++
 	if x.net.opts.Faults && !x.net.healing && x.luck.IntN(12) == 0 {
 		x.fuse = 1 + x.luck.IntN(60)
 	}
-	runs, err := x.live.Sync(ctx, direction)
+	moved, err = x.sync(ctx, direction)
 	x.busy--
 	x.fuse = 0
-	x.net.logf("%s %s: %d runs, %v", x.name, direction, len(runs), err)
-	if err != nil && x.net.healing {
-		return fmt.Errorf("%s %s while everything is whole: %w", x.name, direction, err)
+	x.net.logf("%s %s: %d events, %v", x.name, direction, moved, err)
+	if err == nil {
+		x.doubtful = false
 	}
-	return nil
+	if err != nil && x.net.healing {
+		return 0, fmt.Errorf("%s %s while everything is whole: %w", x.name, direction, err)
+	}
+	return moved, nil
+}
+
+func (x *Node) sync(ctx context.Context, direction string) (moved int, err error) {
+	if x.parent == nil {
+		return 0, nil
+	}
+	runs, err := x.live.Sync(ctx, direction)
+	for _, r := range runs {
+		moved += int(r.Read)
+	}
+	return moved, err
 }
 
 // edit writes at a node as a local application would.
@@ -245,6 +158,9 @@ func (x *Node) edit(ctx context.Context) error {
 		return err
 	}
 	n := x.net
+	if gapLateEdit && x.doubtful && x.busy > 0 {
+		return nil
+	}
 	if n.opts.Faults && !n.healing && x.luck.IntN(20) == 0 {
 		x.fuse = 1 + x.luck.IntN(12)
 	}
@@ -264,7 +180,11 @@ func (x *Node) edit(ctx context.Context) error {
 			writes = append(writes, engine.Write{Op: engine.Delete, Key: k})
 			continue
 		}
-		body := fmt.Sprintf(`{"resourceType":%q,"id":%q,"text":{"status":"generated","div":"<div>%d</div>"}}`, k.Type, k.ID, n.value())
+		pad := ""
+		if n.opts.Poison && n.rand.IntN(6) == 0 {
+			pad = strings.Repeat("x", large)
+		}
+		body := fmt.Sprintf(`{"resourceType":%q,"id":%q,"text":{"status":"generated","div":"<div>%d%s</div>"}}`, k.Type, k.ID, n.value(), pad)
 		r, err := fhir.Parse([]byte(body), 0)
 		if err != nil {
 			return err
@@ -276,10 +196,13 @@ func (x *Node) edit(ctx context.Context) error {
 	x.fuse = 0
 	if err != nil {
 		n.logf("%s edit: %v", x.name, err)
-		if errors.Is(err, errCrash) {
-			return nil // not accepted: the application has no answer; it may be there or not
+		switch kind := syncerr.KindOf(err); {
+		case errors.Is(err, errCrash): // the application has no answer; it may be there or not
+		case kind == syncerr.TooLarge && x.limit > 0:
+		default:
+			return err
 		}
-		return err
+		return nil
 	}
 	for _, w := range out {
 		n.logf("%s writes %s %s deleted=%v", x.name, w.Key, w.Stamp.Version, w.Stamp.Deleted)
@@ -302,16 +225,18 @@ func (n *Net) value() int {
 func (n *Net) step(ctx context.Context) error {
 	n.now = n.now.Add(time.Duration(1+n.rand.IntN(90_000)) * time.Millisecond)
 	x := n.nodes[n.rand.IntN(len(n.nodes))]
-	if n.opts.Restores && n.rand.IntN(12) == 0 {
-		return x.backUpOrRestore(ctx)
+	if n.rand.IntN(14) == 0 {
+		return x.change(ctx)
 	}
 	switch r := n.rand.IntN(10); {
 	case r < 4:
-		return x.edit(ctx)
+		return x.unlessFull(x.edit(ctx))
 	case r < 7:
-		return x.pass(ctx, "pull")
+		_, err := x.pass(ctx, "pull")
+		return err
 	case r < 9 || n.depth > 0:
-		return x.pass(ctx, "push")
+		_, err := x.pass(ctx, "push")
+		return err
 	}
 	if len(n.late) > 0 {
 		i := n.rand.IntN(len(n.late))
@@ -320,7 +245,15 @@ func (n *Net) step(ctx context.Context) error {
 		again()
 		return nil
 	}
-	return x.resolve(ctx)
+	return x.unlessFull(x.resolve(ctx))
+}
+
+// unlessFull drops an error that a full disk explains.
+func (x *Node) unlessFull(err error) error {
+	if x.net.opts.Full && syncerr.KindOf(err) == syncerr.StorageFull {
+		return nil
+	}
+	return err
 }
 
 // resolve is a person who decides an open conflict.
@@ -348,9 +281,19 @@ func (x *Node) resolveOne(ctx context.Context) (bool, error) {
 
 // Run does the steps, heals everything, and lets the nodes sync until three rounds moved nothing.
 func (n *Net) Run(ctx context.Context) error {
-	for range n.opts.Steps {
+	for i := range n.opts.Steps {
 		if err := n.step(ctx); err != nil {
 			return err
+		}
+		if i%20 != 19 {
+			continue
+		}
+		views, err := n.allViews(ctx)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(n.checkClaims(ctx, views)...); err != nil {
+			return fmt.Errorf("after step %d: %w", i, err)
 		}
 	}
 	return n.Heal(ctx)
@@ -361,10 +304,12 @@ func (n *Net) Heal(ctx context.Context) error {
 	n.healing = true
 	n.late = nil
 	for _, x := range n.nodes {
-		if _, err := x.ready(ctx); err != nil {
+		if err := x.mend(ctx); err != nil {
 			return err
 		}
 	}
+	order := slices.Clone(n.nodes) // from below, where the way is shortest to what others wait for
+	slices.SortStableFunc(order, func(a, b *Node) int { return b.level() - a.level() })
 	for idle, rounds := 0, 0; idle < 3; rounds++ {
 		if rounds > 80 {
 			return errors.New("the nodes did not come to rest in 80 rounds")
@@ -374,24 +319,28 @@ func (n *Net) Heal(ctx context.Context) error {
 			return err
 		}
 		n.now = n.now.Add(25 * time.Hour) // everything parked is due
-		resolved := false
-		for i := len(n.nodes) - 1; i >= 0; i-- {
+		moved := 0
+		for _, x := range order {
 			for _, d := range []string{"push", "pull"} {
-				if err := n.nodes[i].pass(ctx, d); err != nil {
+				events, err := x.pass(ctx, d)
+				if err != nil {
 					return err
 				}
+				moved += events
 			}
-			ok, err := n.nodes[i].resolveOne(ctx)
+			ok, err := x.resolveOne(ctx)
 			if err != nil {
 				return err
 			}
-			resolved = resolved || ok
+			if ok {
+				moved++
+			}
 		}
 		after, err := n.heads(ctx)
 		if err != nil {
 			return err
 		}
-		if idle++; before != after || resolved {
+		if idle++; before != after || moved > 0 {
 			idle = 0
 		}
 	}

@@ -80,34 +80,39 @@ func (v view) stamps(k fhir.Key) []version.Stamp {
 	return out
 }
 
-// checkAccepted: no accepted change is lost. It has been seen by the copy that stands everywhere; and where the content that
+// checkAccepted: no accepted change is lost. It has been seen by the copy that stands wherever it had to go; and where the content that
 // stands is not its own or a later one of an author who had seen it, a conflict row somewhere keeps it.
 func (n *Net) checkAccepted(views []view) []error {
 	n.remember(views)
 	var wrong []error
 	for k, all := range n.accepted {
+		if n.restored > 0 && !n.shared(k.Type) {
+			continue // what was lost on the way down has nobody who would bring it back
+		}
 		made := unanswered(k, views)
+		for _, a := range all {
+			if !a.lost {
+				made = append(made, a.stamp)
+			}
+		}
 		for _, a := range all {
 			if a.lost {
 				continue
 			}
-			made = append(made, a.stamp)
-			for i, v := range views {
-				if c, ok := v.copies[k]; !ok || !a.seenBy(c.Stamp.Vector) {
-					wrong = append(wrong, fmt.Errorf("%s: %s %s, written at %s, was never seen by what stands (promise 1)", n.nodes[i].name, k, a.stamp.Version, a.at))
+			kept := n.kept(k, a, made, views)
+			for i, y := range n.nodes {
+				if !n.find(a.at).reaches(y, k.Type) {
+					continue
+				}
+				c, ok := views[i].copies[k]
+				if !ok || !a.seenBy(c.Stamp.Vector) {
+					wrong = append(wrong, fmt.Errorf("%s: %s %s, written at %s, was never seen by what stands (promise 1)", y.name, k, a.stamp.Version, a.at))
+				} else if !kept && c.Stamp.Origin != a.stamp.Version && !c.Stamp.SameContent(a.stamp) {
+					wrong = append(wrong, fmt.Errorf("%s: %s %s, written at %s, neither stands, nor was overwritten by who had seen it, nor is kept in a conflict (promise 1)", y.name, k, a.stamp.Version, a.at))
 				}
 			}
 		}
-		c, ok := views[0].copies[k]
-		if !ok {
-			continue
-		}
-		for _, a := range all {
-			if !a.lost && !n.explained(k, a, c, made, views) {
-				wrong = append(wrong, fmt.Errorf("%s %s, written at %s, neither stands, nor was overwritten by who had seen it, nor is kept in a conflict (promise 1)", k, a.stamp.Version, a.at))
-			}
-		}
-		wrong = append(wrong, n.checkDeletion(k, c, views)...)
+		wrong = append(wrong, n.checkDeletion(k, views)...)
 	}
 	return wrong
 }
@@ -126,11 +131,8 @@ func unanswered(k fhir.Key, views []view) []version.Stamp {
 	return out
 }
 
-// explained follows an accepted write to what became of it.
-func (n *Net) explained(k fhir.Key, a *accepted, c store.Copy, made []version.Stamp, views []view) bool {
-	if c.Stamp.Origin == a.stamp.Version || c.Stamp.SameContent(a.stamp) {
-		return true
-	}
+// kept reports whether a write that does not stand was overwritten by somebody who had seen it, or lost a conflict that keeps it.
+func (n *Net) kept(k fhir.Key, a *accepted, made []version.Stamp, views []view) bool {
 	for _, same := range made {
 		if !same.SameContent(a.stamp) {
 			continue // equal content is one content: what was seen of one was seen of all
@@ -160,9 +162,10 @@ func (n *Net) explained(k fhir.Key, a *accepted, c store.Copy, made []version.St
 }
 
 // checkDeletion: nothing comes back that somebody deleted who had seen exactly that content, unless a person chose it
-// (core-review rule 3). Where contents were written twice, or a node was put back, it cannot be told.
-func (n *Net) checkDeletion(k fhir.Key, c store.Copy, views []view) []error {
-	if c.Stamp.Deleted || n.restored > 0 {
+// (core-review rule 3). Where contents were written twice, or a node was put back or moved, it cannot be told.
+func (n *Net) checkDeletion(k fhir.Key, views []view) []error {
+	c := views[0].copies[k]
+	if c.Stamp.Deleted || !n.plain() {
 		return nil
 	}
 	for _, v := range views {

@@ -8,42 +8,46 @@ import (
 
 // backUpOrRestore copies the node's data folder, as an operator would with a stopped machine, or puts the last copy back.
 func (x *Node) backUpOrRestore(ctx context.Context) error {
-	if ok, err := x.ready(ctx); err != nil || !ok || x.busy > 0 {
-		return err
-	}
+	n := x.net
 	now, err := x.view(ctx)
 	if err != nil {
 		return err
 	}
-	if err := x.live.Close(); err != nil {
+	to := x.dir + ".backup"
+	if x.backup == nil || n.rand.IntN(3) == 0 {
+		n.logf("%s is backed up", x.name)
+		x.backup = &now
+		return x.restart(ctx, func() error {
+			if err := copyFolder(x.dir, to); err != nil {
+				return err
+			}
+			return copyFile(x.nonce(), to+".nonce")
+		})
+	}
+	// The nonce is put back, too: only the parent can tell, and only one that knew the node before.
+	whole := x.height() == 1 && x.parent != nil && !n.opts.Moves && n.rand.IntN(2) == 0
+	n.logf("%s is restored from its backup, whole machine: %v", x.name, whole)
+	if err := x.loses(ctx, now); err != nil {
 		return err
 	}
-	to := x.dir + ".backup"
-	if x.backup == nil || x.net.rand.IntN(3) == 0 {
-		x.net.logf("%s is backed up", x.name)
-		x.backup = &now
-		if err := copyFolder(x.dir, to); err != nil {
+	x.doubtful = whole
+	err = x.restart(ctx, func() error {
+		if err := copyFolder(to, x.dir); err != nil || !whole {
 			return err
 		}
-		if err := copyFile(x.nonce(), to+".nonce"); err != nil {
-			return err
-		}
-	} else {
-		whole := x.leaf() && x.net.rand.IntN(2) == 0 // the nonce is put back, too: only the parent can tell
-		x.net.logf("%s is restored from its backup, whole machine: %v", x.name, whole)
-		if err := x.loses(ctx, now); err != nil {
-			return err
-		}
-		if err := copyFolder(to, x.dir); err != nil {
-			return err
-		}
-		if whole {
-			if err := copyFile(to+".nonce", x.nonce()); err != nil {
+		return copyFile(to+".nonce", x.nonce())
+	})
+	if err != nil {
+		return err
+	}
+	for _, o := range n.nodes { // its operator adds the children again that it does not know
+		if o.parent == x {
+			if err := o.enrol(ctx); err != nil {
 				return err
 			}
 		}
 	}
-	return x.start(ctx)
+	return nil
 }
 
 // loses notes what is gone when the node goes back from now to its backup: what nobody else has.
@@ -63,6 +67,7 @@ func (x *Node) loses(ctx context.Context, now view) error {
 		}
 		views = append(views, v)
 	}
+	n.collect([]view{now})
 	n.remember(append(views, now)) // for the names that writes got meanwhile
 	n.remember(views)
 	return nil
@@ -70,15 +75,6 @@ func (x *Node) loses(ctx context.Context, now view) error {
 
 func (x *Node) nonce() string {
 	return filepath.Join(filepath.Dir(x.dir), "."+filepath.Base(x.dir)+".nonce")
-}
-
-func (x *Node) leaf() bool {
-	for _, o := range x.net.nodes {
-		if o.parent == x {
-			return false
-		}
-	}
-	return x.parent != nil
 }
 
 func copyFile(from, to string) error {

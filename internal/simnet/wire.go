@@ -89,15 +89,6 @@ func (w *wire) meanwhile(ctx context.Context) error {
 	return n.step(context.WithoutCancel(ctx))
 }
 
-func (n *Net) find(name string) *Node {
-	for _, x := range n.nodes {
-		if x.name == name {
-			return x
-		}
-	}
-	return nil
-}
-
 // serve gives a request to the node's handler. A node that crashed answers nothing.
 func (x *Node) serve(ctx context.Context, r *http.Request, body []byte) (*http.Response, error) {
 	if ok, err := x.ready(context.WithoutCancel(ctx)); err != nil || !ok {
