@@ -6,6 +6,7 @@ import (
 
 	"github.com/tributary-sync/tributary/control"
 	"github.com/tributary-sync/tributary/engine"
+	"github.com/tributary-sync/tributary/feed"
 	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/pull"
 	"github.com/tributary-sync/tributary/push"
@@ -72,7 +73,8 @@ func (v *verifier) verify(ctx context.Context, repair bool, run *engine.Pass) (c
 		}
 		cfg := v.link.node.cfg
 		c := pull.Verify{
-			Own: v.link.node.store, Parent: v.link.client.Digest, Epoch: peer.Epoch, Pulls: cfg.Pulls, Pushes: cfg.Pushes, Limit: maxDifferences,
+			Own: v.link.node.store, Parent: v.link.client.Digest, Both: v.both, Epoch: peer.Epoch, Pulls: cfg.Pulls, Pushes: cfg.Pushes,
+			Limit:    maxDifferences,
 			Progress: func(done, total int64) { v.set(control.Verifying{Running: true, Done: done, Total: total}) },
 		}
 		found, err := c.Compare(ctx)
@@ -93,6 +95,23 @@ func (v *verifier) verify(ctx context.Context, repair bool, run *engine.Pass) (c
 			return out, nil
 		}
 	}
+}
+
+// both asks this node and its parent at once: each reads all that it has, and they are two machines.
+func (v *verifier) both(ctx context.Context, q feed.DigestQuery) (here, there []feed.Part, err error) {
+	reading, stop := context.WithCancel(ctx)
+	defer stop()
+	var own error
+	var asking sync.WaitGroup
+	asking.Go(func() { here, own = v.link.node.store.Digest(reading, q) })
+	if there, err = v.link.client.Digest(ctx, q); err != nil {
+		stop()
+	}
+	asking.Wait()
+	if err == nil {
+		err = own
+	}
+	return here, there, err
 }
 
 // report writes what a round found into the answer and returns how many keys were mended.

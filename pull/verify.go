@@ -15,11 +15,12 @@ import (
 type Verify struct {
 	Own      *store.Store
 	Parent   func(context.Context, feed.DigestQuery) ([]feed.Part, error)
-	Epoch    string                  // of the parent's log
-	Pulls    func(string) bool       // types whose resources come from the parent: what it has must be here
-	Pushes   func(string) bool       // types whose resources go to the parent: what is here must be there
-	Limit    int                     // the comparison ends when that many keys differ, 0 for all of them
-	Progress func(done, total int64) // copies compared so far, and how many there are; nil where nobody watches
+	Both     func(context.Context, feed.DigestQuery) (here, there []feed.Part, err error) // asks both at once; nil to ask one after the other
+	Epoch    string                                                                       // of the parent's log
+	Pulls    func(string) bool                                                            // types whose resources come from the parent: what it has must be here
+	Pushes   func(string) bool                                                            // types whose resources go to the parent: what is here must be there
+	Limit    int                                                                          // the comparison ends when that many keys differ, 0 for all of them
+	Progress func(done, total int64)                                                      // copies compared so far, and how many there are; nil where nobody watches
 }
 
 // Comparison is what Verify.Compare found.
@@ -83,9 +84,22 @@ func (v Verify) Compare(ctx context.Context) (Comparison, error) {
 			return c.out, err
 		}
 	}
+	slices.SortFunc(c.keys, fhir.Key.Compare)
 	c.out.Differences, err = v.Look(ctx, c.keys)
 	c.progress(c.total)
 	return c.out, err
+}
+
+// both asks both sides the same.
+func (v Verify) both(ctx context.Context, q feed.DigestQuery) (here, there []feed.Part, err error) {
+	if v.Both != nil {
+		return v.Both(ctx, q)
+	}
+	if there, err = v.Parent(ctx, q); err != nil {
+		return nil, nil, err
+	}
+	here, err = v.Own.Digest(ctx, q)
+	return here, there, err
 }
 
 // types compares whole types and returns those that differ.
@@ -94,11 +108,7 @@ func (c *comparison) types(ctx context.Context, wanted []string) ([]string, erro
 		return nil, nil
 	}
 	q := feed.DigestQuery{Types: wanted}
-	there, err := c.Parent(ctx, q)
-	if err != nil {
-		return nil, err
-	}
-	here, err := c.Own.Digest(ctx, q)
+	here, there, err := c.both(ctx, q)
 	if err != nil {
 		return nil, err
 	}

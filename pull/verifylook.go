@@ -38,11 +38,7 @@ func (v Verify) Look(ctx context.Context, keys []fhir.Key) ([]Difference, error)
 		for i, k := range keys[:n] {
 			q.IDs[i] = k.ID
 		}
-		there, err := v.Parent(ctx, q)
-		if err != nil {
-			return nil, err
-		}
-		here, err := v.Own.Digest(ctx, q)
+		here, there, err := v.both(ctx, q)
 		if err != nil {
 			return nil, err
 		}
