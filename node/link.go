@@ -62,14 +62,19 @@ func newLink(n *Node) (*link, error) {
 		managers[d] = m
 	}
 	if n.cfg.Pull.Enabled {
-		p := pull.New(n.engine, pull.Parent{Source: l.client, Lister: l.client, Manager: managers[config.FromParent], Restored: l.restored, Hello: l.hello, Traffic: l.client.Traffic}, pull.Config{
+		p := pull.New(n.engine, pull.Parent{
+			Source: l.client, Lister: l.client, Knowledge: l.client.Knowledge, Digest: l.client.Digest, Manager: managers[config.FromParent],
+			Restored: l.restored, Hello: l.hello, Traffic: l.client.Traffic,
+		}, pull.Config{
 			Types: n.cfg.PullTypes(), Follows: n.cfg.Pushes, Batch: n.cfg.Pull.Page, ParentURL: n.cfg.Parent.URL, Clock: n.deps.Clock,
 		})
 		l.verify.puller = p
 		l.pull = newDirection(control.Pull, p.Pass, n.cfg.Pull.Wait.Std(), loop.Config{Every: n.cfg.Pull.Every.Std(), Log: n.deps.Log, Now: n.deps.Clock})
 	}
 	if n.cfg.Push.Enabled {
-		p := push.New(n.engine, push.Parent{Manager: managers[config.ToParent], Knowledge: l.client.Knowledge, Restored: l.restored, Hello: l.hello, Traffic: l.client.Traffic}, push.Config{
+		p := push.New(n.engine, push.Parent{
+			Manager: managers[config.ToParent], Knowledge: l.client.Knowledge, Restored: l.restored, Hello: l.hello, Traffic: l.client.Traffic,
+		}, push.Config{
 			Types: n.cfg.PushTypes(), ParentURL: n.cfg.Parent.URL, Clock: n.deps.Clock,
 		})
 		pass := func(ctx context.Context, _ time.Duration) (audit.Run, error) { return p.Pass(ctx) }

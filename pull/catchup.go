@@ -48,6 +48,11 @@ func (s *pass) anew(ctx context.Context) error {
 // catchUp reads a page of the list of what this node does not know. The list is frozen at a position of the parent's log, from which the
 // feed is read afterwards; that pass brings the parent's knowledge.
 func (s *pass) catchUp(ctx context.Context) error {
+	if s.pos.Resume == store.CatchUp {
+		if err := s.compare(ctx); err != nil {
+			return err
+		}
+	}
 	known, err := s.eng.Store().Knowledge(ctx, s.cfg.Types)
 	if err != nil {
 		return err

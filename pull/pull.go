@@ -31,9 +31,12 @@ type Config struct {
 
 // Parent is the other end: its feed, its contents, and who it is.
 type Parent struct {
-	Source  feedreader.Source
-	Lister  feedreader.Lister
-	Manager *resourcemanager.Manager
+	Source feedreader.Source
+	Lister feedreader.Lister
+	// Knowledge and Digest tell what the parent knows and has, for a full comparison; nil where it cannot tell.
+	Knowledge func(ctx context.Context, types []string) ([]feed.Known, error)
+	Digest    func(ctx context.Context, q feed.DigestQuery) ([]feed.Part, error)
+	Manager   *resourcemanager.Manager
 	// Restored is told what shows that this node's database is an older copy of itself. It returns an EpochChanged error after it gave
 	// the node a new identity.
 	Restored func(ctx context.Context, why error) error

@@ -79,7 +79,7 @@ func (tx *Tx) Collect(before int64, ack Acknowledged, limit int) (Collected, err
 		if !ack.has(c.key.Type, c.seq, c.delivered) {
 			continue
 		}
-		keep, err := tx.pinned(c.key)
+		keep, err := tx.Pinned(c.key)
 		if err != nil {
 			return out, err
 		}
@@ -109,8 +109,8 @@ func (tx *Tx) Collect(before int64, ack Acknowledged, limit int) (Collected, err
 // SweepAgain lets the next collection begin at the start of the log: what could not go when it was looked at may go now.
 func (tx *Tx) SweepAgain() { tx.t.raise(counterSwept, 0) }
 
-// pinned reports whether a key must stay as it is: somebody has still to decide or to take something of it.
-func (tx *Tx) pinned(k fhir.Key) (bool, error) {
+// Pinned reports whether a key must stay as it is: somebody has still to decide or to take something of it.
+func (tx *Tx) Pinned(k fhir.Key) (bool, error) {
 	if !tx.t.anyHeld && !tx.t.anyParked && !tx.t.anyOpen && !tx.t.anyExcepted {
 		return false, nil
 	}

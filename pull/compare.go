@@ -1,0 +1,108 @@
+package pull
+
+import (
+	"context"
+	"slices"
+
+	"github.com/tributary-sync/tributary/engine"
+	"github.com/tributary-sync/tributary/feed"
+	"github.com/tributary-sync/tributary/fhir"
+	"github.com/tributary-sync/tributary/version"
+)
+
+// compare makes the full comparison of the types in which one side has forgotten what the other never learnt: deletions may have passed
+// unseen, and no list of what is there tells of them (DESIGN.md 4.3, forgetting; MS10 of reference/seed-protocols.md). It comes before a
+// catch-up, so that neither side's knowledge has grown by it.
+func (s *pass) compare(ctx context.Context) error {
+	if s.parent.Knowledge == nil || s.parent.Digest == nil {
+		return nil
+	}
+	st := s.eng.Store()
+	own, err := st.Knowledge(ctx, s.cfg.Types)
+	if err != nil {
+		return err
+	}
+	parts, err := s.parent.Knowledge(ctx, s.cfg.Types)
+	if err != nil {
+		return err
+	}
+	here, there := feed.KnowledgeOf(own), feed.KnowledgeOf(parts)
+	for _, t := range fhir.Types() {
+		h, p := here[t], there[t]
+		if !h.Vector.ContainsAll(p.Forgotten) {
+			if err := s.unlisted(ctx, t, p, false); err != nil {
+				return err
+			}
+		}
+		if s.cfg.Follows(t) && !p.Vector.ContainsAll(h.Forgotten) {
+			if err := s.unlisted(ctx, t, h, true); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// unlisted finds the copies of a type that only one side has and the other one, the lister, had: those of this node, or, with theirs,
+// those of the parent.
+func (s *pass) unlisted(ctx context.Context, t string, lister feed.Known, theirs bool) error {
+	known, err := knowledge(lister)
+	if err != nil {
+		return err
+	}
+	is := func(o string) bool { return o == t }
+	none := func(string) bool { return false }
+	v := Verify{Own: s.eng.Store(), Parent: s.parent.Digest, Epoch: s.pos.Epoch, Pulls: none, Pushes: is}
+	if theirs {
+		v.Pulls, v.Pushes = is, none
+	}
+	found, err := v.Compare(ctx)
+	if err != nil {
+		return err
+	}
+	var list []engine.Unlisted
+	for _, d := range found.Differences {
+		u, c := engine.Unlisted{Key: d.Key, There: theirs}, d.Here
+		if theirs {
+			c = d.There
+		}
+		if c == nil || c.Deleted || d.Here != nil && d.There != nil {
+			continue
+		}
+		u.Stamp = version.Stamp{Version: c.Version, Vector: c.Vector}
+		created := c.Version
+		if !theirs {
+			cur, err := s.eng.Store().Currents(ctx, []fhir.Key{d.Key})
+			if err != nil {
+				return err
+			}
+			created = cur[d.Key].Created
+		}
+		if u.Fate = version.Unlisted(known, d.Key.ID, c.Version, created); u.Fate != version.FateKeep {
+			list = append(list, u)
+		}
+	}
+	for part := range slices.Chunk(list, s.cfg.Batch) {
+		if err := s.Open(ctx); err != nil {
+			return err
+		}
+		n, err := s.eng.Unlist(ctx, s.link(), part)
+		if err != nil {
+			return err
+		}
+		s.Run.Applied += int64(n)
+	}
+	return nil
+}
+
+// knowledge returns what a peer told of a type as the algebra takes it; keys are ids.
+func knowledge(k feed.Known) (version.Knowledge, error) {
+	rows := version.Rows{}
+	for _, v := range k.Vector {
+		rows.Entries = append(rows.Entries, version.Entry{Version: v})
+	}
+	for _, l := range k.Lacks {
+		rows.Exceptions = append(rows.Exceptions, version.Exception{Key: l.ID, Lacks: []version.Version{l.Version}})
+	}
+	return version.FromRows(rows)
+}
