@@ -62,53 +62,68 @@ func (n *Node) Digest(ctx context.Context, q feed.DigestQuery) ([]feed.Part, err
 // fits checks that an answer is one to the question: parts that fill each range from its begin to its end, lists in the order of ids.
 // A comparison that went by an answer with a hole would find two nodes equal that are not.
 func fits(q feed.DigestQuery, parts []feed.Part) error {
-	bad := func(what string) error {
-		return syncerr.New(syncerr.Invalid, "", "%s", what).WithHint("This program and the peer may be of different versions")
-	}
 	for _, p := range parts {
 		if p.Count < 0 || p.Listed && p.Count != int64(len(p.Copies)) || !p.Listed && len(p.Copies) > 0 {
-			return bad("it counted other copies than it listed")
+			return misfit("it counted other copies than it listed")
 		}
 		for i, c := range p.Copies {
 			if c.Version.IsZero() || i > 0 && len(q.IDs) == 0 && p.Copies[i-1].ID >= c.ID || c.ID < p.From || p.To != "" && c.ID >= p.To {
-				return bad("it listed copies out of order or outside of their range")
+				return misfit("it listed copies out of order or outside of their range")
 			}
 		}
 	}
-	if q.Type == "" {
-		for i, p := range parts {
-			if i > 0 && parts[i-1].Type >= p.Type || p.Listed || q.Types != nil && !slices.Contains(q.Types, p.Type) {
-				return bad("it answered other types than were asked for")
-			}
-		}
-		return nil
+	switch {
+	case q.Type == "":
+		return typesFit(q, parts)
+	case len(q.IDs) > 0:
+		return idsFit(q, parts)
 	}
-	if len(q.IDs) > 0 {
-		if len(parts) != 1 || !parts[0].Listed || len(parts[0].Copies) > len(q.IDs) {
-			return bad("it did not list the ids that were asked for")
+	return rangesFit(q, parts)
+}
+
+func misfit(what string) error {
+	return syncerr.New(syncerr.Invalid, "", "%s", what).WithHint("This program and the peer may be of different versions")
+}
+
+func typesFit(q feed.DigestQuery, parts []feed.Part) error {
+	for i, p := range parts {
+		if i > 0 && parts[i-1].Type >= p.Type || p.Listed || q.Types != nil && !slices.Contains(q.Types, p.Type) {
+			return misfit("it answered other types than were asked for")
 		}
-		for _, c := range parts[0].Copies {
-			if !slices.Contains(q.IDs, c.ID) {
-				return bad("it listed other ids than were asked for")
-			}
-		}
-		return nil
 	}
+	return nil
+}
+
+func idsFit(q feed.DigestQuery, parts []feed.Part) error {
+	if len(parts) != 1 || !parts[0].Listed {
+		return misfit("it did not list the ids that were asked for")
+	}
+	seen := make(map[string]bool, len(parts[0].Copies))
+	for _, c := range parts[0].Copies {
+		if seen[c.ID] || !slices.Contains(q.IDs, c.ID) {
+			return misfit("it listed other ids than were asked for")
+		}
+		seen[c.ID] = true
+	}
+	return nil
+}
+
+func rangesFit(q feed.DigestQuery, parts []feed.Part) error {
 	for _, r := range q.Ranges {
-		from, n := r.From, 0
-		for ; n < len(parts) && parts[n].From == from && (n == 0 || from != "" && parts[n-1].To == from); n++ {
-			if from = parts[n].To; from == r.To {
-				n++
-				break
+		n, at := 0, r.From
+		for ended := false; !ended; n++ {
+			if n == len(parts) || n == max(q.Parts, 1) || parts[n].From != at || parts[n].To != "" && parts[n].To <= at {
+				return misfit("its parts do not fill the ranges that were asked for")
 			}
-		}
-		if n == 0 || n > max(q.Parts, 1) || from != r.To {
-			return bad("its parts do not fill the ranges that were asked for")
+			at = parts[n].To
+			if ended = at == r.To; !ended && at == "" {
+				return misfit("its parts go on behind the ranges that were asked for")
+			}
 		}
 		parts = parts[n:]
 	}
 	if len(parts) > 0 {
-		return bad("it answered more than was asked for")
+		return misfit("it answered more than was asked for")
 	}
 	return nil
 }

@@ -1,7 +1,9 @@
 package node
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/tributary-sync/tributary/control"
@@ -151,13 +153,10 @@ func (v *verifier) repair(ctx context.Context, run *engine.Pass, differences []p
 	if v.pusher == nil {
 		return nil
 	}
-	var send []fhir.Key
-	for _, d := range differences {
-		if d.Send {
-			send = append(send, d.Key)
-		}
-	}
-	return v.link.push.alone(func() error { return v.pusher.Resend(ctx, run, send) })
+	send := slices.DeleteFunc(slices.Clone(differences), func(d pull.Difference) bool { return !d.Send || d.Here == nil })
+	// In the order in which they were taken here, so that what refers to something comes behind it.
+	slices.SortFunc(send, func(a, b pull.Difference) int { return cmp.Compare(a.Here.Seq, b.Here.Seq) })
+	return v.link.push.alone(func() error { return v.pusher.Resend(ctx, run, keysOf(send)) })
 }
 
 func keysOf(differences []pull.Difference) []fhir.Key {

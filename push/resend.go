@@ -1,6 +1,7 @@
 package push
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -37,6 +38,7 @@ func (p *Pusher) Resend(ctx context.Context, run *engine.Pass, keys []fhir.Key) 
 		if len(events) == 0 {
 			continue
 		}
+		slices.SortFunc(events, func(a, b feed.Event) int { return cmp.Compare(a.Seq, b.Seq) }) // as a feed has them
 		if err := s.sendNamed(ctx, events); err != nil {
 			return err
 		}
