@@ -3,6 +3,9 @@ package api
 import (
 	"net/http"
 	"slices"
+	"strconv"
+	"strings"
+	"sync"
 
 	"github.com/tributary-sync/tributary/audit"
 	"github.com/tributary-sync/tributary/store"
@@ -22,12 +25,13 @@ const (
 // neither may go on before a person has decided. It is called before anything is taken or given.
 func (s *Server) single(r *http.Request) error {
 	c := callerOf(r.Context())
-	id := r.Header.Get("Tributary-Instance")
-	if len(id) > maxInstance {
-		return syncerr.New(syncerr.Invalid, "sync", "the Tributary-Instance header is longer than %d bytes", maxInstance)
+	id, count, _ := strings.Cut(r.Header.Get("Tributary-Instance"), ".")
+	n, err := strconv.ParseUint(count, 10, 63)
+	if id != "" && err != nil || len(id) > maxInstance {
+		return syncerr.New(syncerr.Invalid, "sync", "the Tributary-Instance header is not an id of at most %d bytes, a dot and a number", maxInstance)
 	}
 	var lives store.Lives
-	err := s.engine.Store().Read(r.Context(), func(rd *store.Reader) error {
+	err = s.engine.Store().Read(r.Context(), func(rd *store.Reader) error {
 		var err error
 		lives, err = rd.Lives(c.ID)
 		return err
@@ -35,7 +39,7 @@ func (s *Server) single(r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if lives.Cloned == 0 && meet(&lives, id) {
+	if lives.Cloned == 0 && s.requests.newest(c.ID+"/"+id, n) && meet(&lives, id) {
 		if lives, err = s.meet(r, c, id); err != nil {
 			return err
 		}
@@ -44,6 +48,26 @@ func (s *Server) single(r *http.Request) error {
 		return nil
 	}
 	return cloned(c.Name)
+}
+
+// requests remembers the number of the last request of each process: what comes with an older one was under way for long, or comes twice,
+// and tells nothing of who lives now.
+type requests struct {
+	mu   sync.Mutex
+	last map[string]uint64
+}
+
+func (q *requests) newest(process string, n uint64) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if n <= q.last[process] {
+		return false
+	}
+	if q.last == nil || len(q.last) > 10_000 {
+		q.last = map[string]uint64{}
+	}
+	q.last[process] = n
+	return true
 }
 
 // meet notes that a process of a child came, on what other requests have noted by now.

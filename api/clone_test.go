@@ -33,6 +33,7 @@ type family struct {
 	*world
 	ctl        *control.Control
 	credential string
+	processes  map[string]*clients.Node
 }
 
 func newFamily(t *testing.T) *family {
@@ -55,8 +56,16 @@ func (f *family) admit() {
 // process is a client as one running copy of the child has it.
 func (f *family) process(instance string) *clients.Node {
 	secret := f.credential
+	if p := f.processes[instance+secret]; p != nil {
+		return p
+	}
 	self := clients.Self{Node: "clinic-a", Replica: func() string { return "11111111-1111-4111-8111-111111111111" }, PublicKey: "k", Instance: instance}
-	return clients.NewNode("http://parent", func() (string, error) { return secret, nil }, self, wire{f.world})
+	p := clients.NewNode("http://parent", func() (string, error) { return secret, nil }, self, wire{f.world})
+	if f.processes == nil {
+		f.processes = map[string]*clients.Node{}
+	}
+	f.processes[instance+secret] = p
+	return p
 }
 
 // come lets the processes ask who the parent is, in that order ("A", "B" and so on, separated by blanks), and returns what the last got.
@@ -191,5 +200,40 @@ func TestCloneIsRefusedAndTold(t *testing.T) {
 	}
 	if s := f.status(); len(s.Attention) != 0 || s.Children[0].Cloned != 0 {
 		t.Errorf("it is still told: %+v", s)
+	}
+}
+
+// What the network delivers late or twice of a process that is gone tells nothing of who lives: it bears a number that was there before.
+func TestLateRequestsAreNoClone(t *testing.T) {
+	f := newFamily(t)
+	late := func() error {
+		r := httptest.NewRequest("GET", "/sync/node", nil)
+		r.RemoteAddr = "192.0.2.1:40000"
+		for k, v := range map[string]string{
+			"Authorization": "Bearer " + f.credential, "Tributary-Protocol": "1", "Tributary-Node": "clinic-a", "Tributary-Key": "k",
+			"Tributary-Replica": "11111111-1111-4111-8111-111111111111", "Tributary-Instance": "A.1",
+		} {
+			r.Header.Set(k, v)
+		}
+		out := httptest.NewRecorder()
+		f.mux.ServeHTTP(out, r)
+		if out.Code != http.StatusOK {
+			return syncerr.New(syncerr.Denied, "late", "%d %s", out.Code, out.Body)
+		}
+		return nil
+	}
+	if err := f.come("A A"); err != nil {
+		t.Fatal(err)
+	}
+	for range 5 {
+		if err := f.come("B"); err != nil {
+			t.Fatal(err)
+		}
+		if err := late(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := f.come("A B A B"); syncerr.KindOf(err) != syncerr.Denied {
+		t.Errorf("two that go on are not refused: %v", err)
 	}
 }

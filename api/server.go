@@ -42,6 +42,7 @@ type Server struct {
 	conditional chan struct{}
 	capability  []byte
 
+	requests requests
 	encoders sync.Pool     // of *zstd.Encoder
 	stopping chan struct{} // closed by Stop
 	stop     sync.Once

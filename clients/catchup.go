@@ -74,6 +74,7 @@ func (n *Node) lines(ctx context.Context, method, path string, body []byte, take
 		case err != nil:
 			return feed.End{}, n.cut("read the answer of "+n.base, err)
 		case line.End != nil:
+			n.limited(line.End.Limit)
 			return *line.End, nil
 		}
 		if err := take(line); err != nil {

@@ -46,6 +46,7 @@ type Node struct {
 	in     atomic.Int64
 	out    atomic.Int64
 	maxRow int
+	asked  atomic.Uint64 // requests so far: by it the peer tells one that was under way for long from one of now
 
 	encoders sync.Pool // of *zstd.Encoder
 }
@@ -57,6 +58,17 @@ func NewNode(base string, token func() (string, error), self Self, rt http.Round
 		base: strings.TrimRight(base, "/"), token: token, self: self, idle: 90 * time.Second, maxRow: feed.DefaultMaxLine,
 		http: &http.Client{Transport: rt, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}
+}
+
+// limited notes the largest resource that the peer takes now: its operator may have changed it.
+func (n *Node) limited(bytes int) {
+	p := n.peer.Load()
+	if p == nil || bytes <= 0 || p.Limit == bytes {
+		return
+	}
+	now := *p
+	now.Limit = bytes
+	n.peer.CompareAndSwap(p, &now)
 }
 
 // Forget drops who the peer was: Hello asks it again.
@@ -195,10 +207,11 @@ func (n *Node) Send(ctx context.Context, s resourcemanager.Shipment) (resourcema
 		return sent, err
 	}
 	defer r.Close()
-	receipts, _, err := feed.ReadReceipts(&touching{r: r, touch: touchOf(ctx)}, n.maxRow, len(s.Events))
+	receipts, end, err := feed.ReadReceipts(&touching{r: r, touch: touchOf(ctx)}, n.maxRow, len(s.Events))
 	if err != nil {
 		return sent, n.cut("read the receipts of "+n.base, err)
 	}
+	n.limited(end.Limit)
 	after, sentOut := n.Traffic()
 	sent.Receipts, sent.Bytes = receipts, after-in+sentOut-out
 	return sent, nil
@@ -263,7 +276,7 @@ func (n *Node) do(ctx context.Context, method, path string, body []byte, more ht
 	req.Header.Set("Tributary-Replica", n.self.Replica())
 	req.Header.Set("Tributary-Key", n.self.PublicKey)
 	if n.self.Instance != "" {
-		req.Header.Set("Tributary-Instance", n.self.Instance)
+		req.Header.Set("Tributary-Instance", n.self.Instance+"."+strconv.FormatUint(n.asked.Add(1), 10))
 	}
 	if p := n.peer.Load(); p != nil {
 		req.Header.Set("Tributary-Epoch", p.Epoch) // the peer refuses if it has another one by now

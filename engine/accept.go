@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -298,7 +299,10 @@ func (a *acceptance) unit(g []incoming) error {
 			r.Result, r.Reason, r.Retry = feed.Refused, refusal.Error(), syncerr.KindOf(refusal).Retry()
 			err = a.park(in, refusal)
 		} else {
-			r.Result, conflict, err = a.one(in)
+			if r.Result, conflict, err = a.one(in); r.Result == feed.Refused {
+				behind := syncerr.New(syncerr.Conflict, "accept "+in.Key.String(), "another copy of it is in the open conflict %s, which a person has to resolve first", conflict)
+				r.Reason, err = behind.Error(), errors.Join(err, a.park(in, behind))
+			}
 		}
 		if err != nil {
 			return err

@@ -328,7 +328,7 @@ func TestEngineAcceptDefer(t *testing.T) {
 		wantResult(t, hub.take(child("north"), north.write("p", "N1"))[0], feed.Deferred)
 		first := hub.conflicts(store.ConflictOpen)
 		rival := south.write("p", "S")
-		wantResult(t, hub.take(child("south"), rival)[0], feed.Deferred)
+		wantResult(t, hub.take(child("south"), rival)[0], feed.Refused)
 		if open := hub.conflicts(""); len(open) != 1 || open[0].Incoming.Version != first[0].Incoming.Version {
 			t.Fatalf("a rival took the place of what it has not seen: %+v", open)
 		}

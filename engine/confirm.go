@@ -88,6 +88,12 @@ func (e *Engine) confirmOne(tx *store.Tx, d Delivery, ev feed.Event, r feed.Rece
 		if err := e.unite(tx, d.Link, ev, r); err != nil {
 			return err
 		}
+		if d.Link.Pulls != nil && !d.Link.Pulls(ev.Key.Type) && !r.Stamp.IsZero() {
+			// The parent has seen what is held, and nothing comes down that would end the hold.
+			if _, err := tx.EndHolds(ev.Key, r.Stamp.Vector); err != nil {
+				return err
+			}
+		}
 		if _, err := tx.Unpark("parent", "push", ev.Key, ev.Stamp.Vector); err != nil {
 			return err
 		}

@@ -149,15 +149,16 @@ func (a *acceptance) conflict(in incoming, local version.Stamp) (feed.Result, st
 	return feed.Decided, id, err
 }
 
-// deferred opens the conflict of a key. One that is open already takes a newer copy of the same line; a rival of it waits at its
-// sender, who offers it again after this one was resolved: nothing that stands in the row is overwritten by what has not seen it.
+// deferred opens the conflict of a key. One that is open already takes a newer copy of the same line; a rival of it is refused for now,
+// so that it is parked and offered again after this one was resolved: nothing that stands in the row is overwritten by what has not
+// seen it.
 func (a *acceptance) deferred(row store.Conflict) (feed.Result, string, error) {
 	open, ok, err := a.tx.OpenConflict(row.Key)
 	if err != nil {
 		return "", "", err
 	}
 	if ok && !row.Incoming.Vector.Contains(open.Incoming.Version) {
-		return feed.Deferred, open.UUID, nil
+		return feed.Refused, open.UUID, nil
 	}
 	id, err := a.tx.PutConflict(row)
 	return feed.Deferred, id, err

@@ -57,6 +57,7 @@ type Link struct {
 	Child      string                         // participant id of the child that pushed; empty for the parent
 	Epoch      string                         // the parent's present epoch; empty for a child
 	Follows    func(resourceType string) bool // this node pushes the type to the peer, which therefore decides
+	Pulls      func(resourceType string) bool // this node pulls the type from the peer; nil for all
 	ParentURL  string
 	ClientName string // client that moved it: node, fhir, rest
 	Run        string

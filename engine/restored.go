@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/tributary-sync/tributary/audit"
 	"github.com/tributary-sync/tributary/feed"
@@ -15,7 +16,7 @@ import (
 // and audits why. Its versions stay: rows of the old replica are ordinary rows from now on (DESIGN.md 4.3). Ticks start anew
 // under the new replica.
 func (e *Engine) Restored(ctx context.Context, why string) error {
-	return e.reincarnate(ctx, why, false, "", 0, nil)
+	return e.reincarnate(ctx, why, false, "", 0, func(*store.Tx) ([]store.Row, error) { return nil, nil })
 }
 
 // Confirm asks a peer for its copies of versions; what it does not have is left out (resourcemanager.Client.Fetch).
@@ -29,9 +30,12 @@ type Confirm func(context.Context, []feed.Ref) ([]feed.Event, error)
 func (e *Engine) RestoredLate(ctx context.Context, why, epoch string, pushed uint64, confirm Confirm) error {
 	old := e.store.Identity().Replica
 	var own []store.Row
+	var head uint64
 	err := e.store.Read(ctx, func(r *store.Reader) error {
 		var err error
-		own, err = r.OwnAbove(old, pushed)
+		if own, err = r.OwnAbove(old, pushed); err == nil {
+			head, err = r.Head()
+		}
 		return err
 	})
 	if err != nil {
@@ -59,12 +63,19 @@ func (e *Engine) RestoredLate(ctx context.Context, why, epoch string, pushed uin
 			again = append(again, row)
 		}
 	}
-	return e.reincarnate(ctx, why, true, epoch, pushed, again)
+	return e.reincarnate(ctx, why, true, epoch, pushed, func(tx *store.Tx) ([]store.Row, error) {
+		since, err := tx.OwnAbove(old, head) // what an application wrote while the peer was asked
+		return slices.Concat(again, since), err
+	})
 }
 
-func (e *Engine) reincarnate(ctx context.Context, why string, late bool, epoch string, pushed uint64, again []store.Row) error {
+func (e *Engine) reincarnate(ctx context.Context, why string, late bool, epoch string, pushed uint64, unconfirmed func(*store.Tx) ([]store.Row, error)) error {
 	old := e.store.Identity().Replica
 	return e.store.Reincarnate(ctx, func(tx *store.Tx) error {
+		again, err := unconfirmed(tx)
+		if err != nil {
+			return err
+		}
 		tx.Audit(audit.Record{
 			Operation: audit.Admin, Outcome: audit.Done, Action: "RESTORED", LocalURL: e.cfg.URL,
 			Details: fmt.Sprintf("this database is an older copy: %s. It goes on as replica %s instead of %s; %d changes that nobody else has are written again; "+

@@ -75,7 +75,7 @@ func newLink(n *Node) (*link, error) {
 		p := push.New(n.engine, push.Parent{
 			Manager: managers[config.ToParent], Knowledge: l.client.Knowledge, Restored: l.restored, Hello: l.hello, Traffic: l.client.Traffic,
 		}, push.Config{
-			Types: n.cfg.PushTypes(), ParentURL: n.cfg.Parent.URL, Clock: n.deps.Clock,
+			Types: n.cfg.PushTypes(), Pulls: n.cfg.Pulls, ParentURL: n.cfg.Parent.URL, Clock: n.deps.Clock,
 		})
 		pass := func(ctx context.Context, _ time.Duration) (audit.Run, error) { return p.Pass(ctx) }
 		l.verify.pusher = p

@@ -241,7 +241,9 @@ func (s *pass) retryParked(ctx context.Context) error {
 				events[j].Content = due[i+j].Content
 			}
 		}
-		if _, err := s.eng.Accept(ctx, engine.Batch{Link: s.link(), Events: events, Run: s.Counts()}); err != nil {
+		link := s.link()
+		link.Epoch = due[i].Cursor.Epoch // the log that delivered it: under another one the parent may lack it by now
+		if _, err := s.eng.Accept(ctx, engine.Batch{Link: link, Events: events, Run: s.Counts()}); err != nil {
 			return err
 		}
 		i = n

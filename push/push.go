@@ -23,8 +23,9 @@ import (
 
 // Config says what a pusher sends.
 type Config struct {
-	Types     []string // resource types sent; nil for all
-	Batch     int      // changes in a batch
+	Types     []string          // resource types sent; nil for all
+	Pulls     func(string) bool // resource types that come down from the parent; nil for all
+	Batch     int               // changes in a batch
 	ParentURL string
 	Clock     func() time.Time
 }
@@ -115,7 +116,7 @@ type pass struct {
 }
 
 func (s *pass) link() engine.Link {
-	return engine.Link{Peer: s.Run.Peer, Epoch: s.peer.Epoch, ParentURL: s.cfg.ParentURL, ClientName: "node", Run: s.Run.ID}
+	return engine.Link{Peer: s.Run.Peer, Epoch: s.peer.Epoch, Pulls: s.cfg.Pulls, ParentURL: s.cfg.ParentURL, ClientName: "node", Run: s.Run.ID}
 }
 
 func (s *pass) all(ctx context.Context) error {

@@ -263,9 +263,9 @@ func (tx *Tx) NameReplica(r version.Replica, name string) error {
 }
 
 // OwnAbove returns the rows above a sequence that bear a version of a replica, in their order and without contents.
-func (r *Reader) OwnAbove(replica version.Replica, seq uint64) ([]Row, error) {
+func (q *query) OwnAbove(replica version.Replica, seq uint64) ([]Row, error) {
 	var out []Row
-	err := r.query.rows("", "WHERE l.seq > ? AND l.replica = ? ORDER BY l.seq", []any{seq, string(replica)}, false, func(e Row) error {
+	err := q.rows("", "WHERE l.seq > ? AND l.replica = ? ORDER BY l.seq", []any{seq, string(replica)}, false, func(e Row) error {
 		out = append(out, e)
 		return nil
 	})
