@@ -58,7 +58,7 @@ type Net struct {
 	bodies   map[string]bool            // every body that an author wrote, bare
 	restored int                        // databases put back
 	healing  bool
-	late     []func() // requests that the network delivers again, later
+	late     []late // requests that the network delivers again, later
 
 	lostConflicts []store.Conflict // rows of databases that were thrown away when an older copy was put back
 }
@@ -132,9 +132,6 @@ func (x *Node) pass(ctx context.Context, direction string) (moved int, err error
 	x.busy--
 	x.fuse = 0
 	x.net.logf("%s %s: %d events, %v", x.name, direction, moved, err)
-	if err == nil {
-		x.doubtful = false
-	}
 	if err != nil && x.net.healing {
 		return 0, fmt.Errorf("%s %s while everything is whole: %w", x.name, direction, err)
 	}
@@ -158,9 +155,6 @@ func (x *Node) edit(ctx context.Context) error {
 		return err
 	}
 	n := x.net
-	if gapLateEdit && x.doubtful && x.busy > 0 {
-		return nil
-	}
 	if n.opts.Faults && !n.healing && x.luck.IntN(20) == 0 {
 		x.fuse = 1 + x.luck.IntN(12)
 	}
@@ -239,10 +233,7 @@ func (n *Net) step(ctx context.Context) error {
 		return err
 	}
 	if len(n.late) > 0 {
-		i := n.rand.IntN(len(n.late))
-		again := n.late[i]
-		n.late = append(n.late[:i], n.late[i+1:]...)
-		again()
+		n.deliverLate(n.rand.IntN(len(n.late)))
 		return nil
 	}
 	return x.unlessFull(x.resolve(ctx))

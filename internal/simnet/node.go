@@ -38,7 +38,7 @@ type Node struct {
 	backup   *view                    // what the copy of its folder has
 	own      map[version.Replica]bool // replicas that it is and was
 	restored int
-	doubtful bool // the whole machine was put back, and no pass has gone well since
+	lives    int // processes that it has been
 }
 
 // token is what a parent gave to a child.
@@ -114,16 +114,13 @@ func (x *Node) config() config.Config {
 	if x.limit > 0 {
 		c.Limits.Resource = config.Size(x.limit)
 	}
-	c.Pull.Page = 4 // small batches: many places to break
+	c.Pull.Page = 1 + int(x.net.opts.Seed%4) // small batches and pages: many places to break
 	if x.parent != nil {
 		c.Parent.URL, c.Parent.Credential = "http://"+x.parent.name, x.tokens[x.parent.name].secret
 		c.Pull.Types, c.Pull.Enabled = x.rules(down)
 		c.Push.Types, c.Push.Enabled = x.rules(up)
 	}
 	for t, p := range x.policies {
-		if gapDeferredOneWay && p == reconcile.Defer && (x.net.opts.OneWay || x.net.opts.Filters) {
-			p = reconcile.LastWriterWins
-		}
 		if x.flows[t] == up && (p == reconcile.DestinationWins || p == reconcile.Defer) {
 			p = reconcile.LastWriterWins // the configuration would be refused
 		}
@@ -198,6 +195,7 @@ func (x *Node) start(ctx context.Context) error {
 	}
 	for {
 		x.crashed, x.fuse, x.full = false, fuse, 0
+		x.lives++
 		if x.parent != nil {
 			x.running = x.tokens[x.parent.name].secret
 		}

@@ -77,6 +77,11 @@ func (v view) stamps(k fhir.Key) []version.Stamp {
 			out = append(out[:len(out):len(out)], p.Stamp)
 		}
 	}
+	for _, c := range v.conflicts {
+		if c.Key == k {
+			out = append(out[:len(out):len(out)], c.Local, c.Incoming)
+		}
+	}
 	return out
 }
 
@@ -122,7 +127,7 @@ func (n *Net) checkAccepted(views []view) []error {
 func unanswered(k fhir.Key, views []view) []version.Stamp {
 	var out []version.Stamp
 	for _, v := range views {
-		for _, s := range v.logged[k] {
+		for _, s := range v.stamps(k) {
 			if s.Origin == s.Version {
 				out = append(out, s)
 			}

@@ -30,7 +30,6 @@ func (x *Node) backUpOrRestore(ctx context.Context) error {
 	if err := x.loses(ctx, now); err != nil {
 		return err
 	}
-	x.doubtful = whole
 	err = x.restart(ctx, func() error {
 		if err := copyFolder(to, x.dir); err != nil || !whole {
 			return err

@@ -25,9 +25,6 @@ func options(seed uint64, dir string) Options {
 		Moves: r.IntN(5) == 0, OneWay: r.IntN(6) == 0, Filters: r.IntN(5) == 0, Poison: r.IntN(5) == 0, Full: r.IntN(4) == 0, Met: r.IntN(2) == 0,
 		Policies: all[seed%5 : seed%5+1], Types: []string{"Patient", "Observation"},
 	}
-	if gapParkedEpoch && o.Poison {
-		o.Restores, o.Moves = false, false
-	}
 	if r.IntN(3) == 0 {
 		o.Policies = all
 	}

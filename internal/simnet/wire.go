@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 )
 
 // wire is the network as one node sees it: its requests reach the handler of another node in this process, or not.
@@ -43,10 +44,10 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 	case 3:
 		again := r.Clone(context.WithoutCancel(ctx))
-		n.late = append(n.late, func() {
+		n.late = append(n.late, late{from: w.from, life: w.from.lives, deliver: func() {
 			n.logf("%s -> %s again, late", w.from.name, to.name)
 			_, _ = to.serve(again.Context(), again, b)
-		})
+		}})
 	}
 	res, err := to.serve(ctx, r, b)
 	if err != nil {
@@ -70,6 +71,24 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 	}
 	return res, nil
+}
+
+// late is a request that is still under way.
+type late struct {
+	from    *Node
+	life    int // of the process that sent it
+	deliver func()
+}
+
+// deliverLate delivers a request again. Of a process that has ended one request may still be under way, not several: that is how a
+// second copy of a node would look.
+func (n *Net) deliverLate(i int) {
+	l := n.late[i]
+	n.late = slices.Delete(n.late, i, i+1)
+	if l.life != l.from.lives {
+		n.late = slices.DeleteFunc(n.late, func(o late) bool { return o.from == l.from && o.life == l.life })
+	}
+	l.deliver()
 }
 
 type broken struct{}

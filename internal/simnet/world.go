@@ -126,9 +126,6 @@ func (x *Node) filter(ctx context.Context) error {
 	}
 	t := n.opts.Types[n.rand.IntN(len(n.opts.Types))]
 	way := flow(n.rand.IntN(4))
-	if gapHeldOneWay && way == up {
-		way = both
-	}
 	n.logf("%s: %s goes %s", x.name, t, way)
 	return x.restart(ctx, func() error { x.flows[t] = way; return nil })
 }
@@ -156,7 +153,7 @@ func (x *Node) mend(ctx context.Context) error {
 		return err
 	}
 	whole := x.net.opts.Filters && x.net.opts.Seed%2 == 0
-	if x.limit == 0 && !whole && !(gapLimit && x.net.opts.Poison) {
+	if x.limit == 0 && !whole {
 		return nil
 	}
 	return x.restart(ctx, func() error {
