@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 
 	"github.com/tributary-sync/tributary/audit"
 	"github.com/tributary-sync/tributary/feed"
@@ -206,6 +207,43 @@ func (e *Engine) Lacking(ctx context.Context, events []feed.Event) ([]feed.Ref, 
 		}
 	}
 	return out, nil
+}
+
+// Released ends what waits for a direction that its type goes no more, because the configuration has changed: what is parked in it is
+// dropped (an exception stays, so that it is offered again if the type goes again), and what is held of a type that goes in neither is
+// decided here. It is called when a node starts.
+func (e *Engine) Released(ctx context.Context, link Link, pushes, pulls func(resourceType string) bool) error {
+	for _, direction := range []string{"push", "pull"} {
+		goes := pushes
+		if direction == "pull" {
+			goes = pulls
+		}
+		parked, err := e.store.Parked(ctx, store.ParkedFilter{Direction: direction, Limit: 1 << 30})
+		if err != nil {
+			return err
+		}
+		parked = slices.DeleteFunc(parked, func(p store.Parked) bool { return goes(p.Key.Type) })
+		if len(parked) == 0 {
+			continue
+		}
+		err = e.store.Write(ctx, func(tx *store.Tx) error {
+			for _, p := range parked {
+				if err := tx.DropParked(p.UUID); err != nil {
+					return err
+				}
+				tx.Audit(audit.Record{
+					Operation: audit.Admin, Outcome: audit.Done, Action: "RELEASE", Key: p.Key, Version: nameable(p.Stamp), Peer: link.Peer,
+					Details: "it was parked in the " + direction + ", and its type does not go there any more: " + p.Reason,
+				})
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	link.Follows = func(resourceType string) bool { return pushes(resourceType) || pulls(resourceType) }
+	return e.DecideHolds(ctx, link)
 }
 
 // DecideHolds decides the holds of types that this node no longer pushes: it has become the arbiter of its link for them

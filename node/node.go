@@ -142,6 +142,9 @@ func New(ctx context.Context, cfg config.Config, deps Deps) (*Node, error) {
 			return nil, errors.Join(err, st.Close())
 		}
 	}
+	if err := n.release(ctx); err != nil {
+		deps.Log.Warn("what waits for a direction that is off stays", "error", err)
+	}
 	cd := control.Deps{Clock: deps.Clock, Rand: deps.Rand, Version: deps.Version, PublicKey: k.public(), StartedAt: deps.Clock()}
 	if n.link != nil {
 		cd.Prober, cd.Verifier = n.link, n.link.verify
@@ -230,6 +233,16 @@ func (n *Node) Run(ctx context.Context, l net.Listener) error {
 	g.Go(func() error { return upkeep.Run(ctx) })
 	g.Go(func() error { return n.control.Run(ctx) })
 	return g.Wait()
+}
+
+// release ends what waits for a direction that the configuration has switched off since.
+func (n *Node) release(ctx context.Context) error {
+	pushes, pulls := n.cfg.Pushes, n.cfg.Pulls
+	if n.link == nil {
+		pushes = func(string) bool { return false }
+		pulls = pushes
+	}
+	return n.engine.Released(ctx, engine.Link{Peer: "parent"}, pushes, pulls)
 }
 
 // Upkeep does what is due now and then: Run calls it every hour.

@@ -90,7 +90,7 @@ func (s *pass) unlisted(ctx context.Context, t string, lister feed.Known, theirs
 		if err != nil {
 			return err
 		}
-		s.Run.Applied += int64(n)
+		s.Run.Read, s.Run.Applied = s.Run.Read+int64(n), s.Run.Applied+int64(n)
 	}
 	return nil
 }

@@ -94,6 +94,11 @@ func (tx *Tx) Unpark(peer, direction string, k fhir.Key, seen version.Vector) (b
 	return true, tx.exec("DELETE FROM sync_parked WHERE peer = ? AND direction = ? AND type = ? AND id = ?", peer, direction, k.Type, k.ID)
 }
 
+// DropParked removes a parked event.
+func (tx *Tx) DropParked(uuid string) error {
+	return tx.exec("DELETE FROM sync_parked WHERE uuid = ?", uuid)
+}
+
 // ParkedFilter selects parked events; zero fields select everything. DueBy selects those whose next retry is not after it.
 type ParkedFilter struct {
 	Direction, Peer string
