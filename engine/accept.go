@@ -28,6 +28,7 @@ type Batch struct {
 	Position *store.Position
 	Run      *audit.Run // counts are raised when the transaction has committed
 	unnamed  bool       // it had an event that names no version: nothing can remember that it was not taken
+	aside    bool       // its copies were taken before and set aside: what they refer to is not looked at
 }
 
 // Accept decides about each event of a batch and writes what follows, in one transaction. It returns one receipt an event, in
@@ -39,6 +40,26 @@ func (e *Engine) Accept(ctx context.Context, b Batch) ([]feed.Receipt, error) {
 		return nil, e.refuseKnown(ctx, b.Link, err)
 	}
 	ready := e.prepare(b.Events)
+	if !e.cfg.References.Hold || b.aside {
+		return e.acceptReady(ctx, b, ready)
+	}
+	more, err := e.resolve(ctx, b.Link, ready, nil)
+	if err != nil {
+		return nil, err
+	}
+	ready = append(ready, more...)
+	receipts, err := e.acceptReady(ctx, b, ready)
+	if err == nil && b.Link.fromParent() {
+		err = e.Release(ctx, b, e.waiting.arrived(e.waiting.note(ready, receipts)))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return receipts[:len(b.Events)], nil
+}
+
+// acceptReady is Accept of events that were prepared.
+func (e *Engine) acceptReady(ctx context.Context, b Batch, ready []incoming) ([]feed.Receipt, error) {
 	receipts, run, err := e.acceptAll(ctx, b, ready)
 	if err != nil && !stops(ctx, err) {
 		receipts, run, err = e.acceptEach(ctx, b, ready)
@@ -126,6 +147,7 @@ type incoming struct {
 	feed.Event
 	packed  *store.Packed
 	refusal error
+	missing []fhir.Key // what it waits for, where that is the refusal
 }
 
 // unnamed reports whether the event names no version of a resource: it cannot be remembered as an exception.

@@ -272,7 +272,7 @@ func (e *Engine) DecideHolds(ctx context.Context, link Link) error {
 	if err != nil || len(events) == 0 {
 		return err
 	}
-	_, err = e.Accept(ctx, Batch{Link: link, Events: events})
+	_, err = e.Accept(ctx, Batch{Link: link, Events: events, aside: true})
 	return err
 }
 

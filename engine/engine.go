@@ -20,7 +20,8 @@ type Config struct {
 	// Limit is the largest resource in bytes that is taken; 0 means what the database takes.
 	Limit int
 	// Quiet leaves successful synchronisation out of the audit. Failures, conflicts and local writes are always recorded.
-	Quiet bool
+	Quiet      bool
+	References References
 	// URL is this node's own base URL, for the audit.
 	URL string
 	Log *slog.Logger
@@ -31,6 +32,8 @@ type Engine struct {
 	store *store.Store
 	cfg   Config
 	limit int
+
+	waiting waiting
 }
 
 // New returns an engine over an open store.

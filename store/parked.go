@@ -122,17 +122,22 @@ func (s *Store) Parked(ctx context.Context, f ParkedFilter) ([]Parked, error) {
 	err := d.each("SELECT "+parkedColumns+" FROM sync_parked WHERE ? IN ('', direction) AND ? IN ('', peer) AND ? IN ('', type) AND ? IN ('', id) "+
 		"AND ? IN ('', uuid) AND next_retry <= ? ORDER BY parked_at, seq, uuid LIMIT ?",
 		[]any{f.Direction, f.Peer, f.Key.Type, f.Key.ID, f.UUID, due, f.Limit}, func(rows *sql.Rows) error {
-			var p Parked
-			var action, stamp, at, next string
-			if err := rows.Scan(&p.UUID, &p.Direction, &p.Peer, &p.Key.Type, &p.Key.ID, &p.Cursor.Epoch, &p.Cursor.Seq, &p.Unit, &p.UnitSize, &action, &stamp,
-				&p.Content, &p.Reason, &p.Kind, &p.Attempts, &at, &next); err != nil {
-				return err
-			}
-			p.Action, p.ParkedAt, p.NextRetry = feed.Action(action), parseTime(at), parseTime(next)
+			p, err := scanParked(rows)
 			out = append(out, p)
-			return json.Unmarshal([]byte(stamp), &out[len(out)-1].Stamp)
+			return err
 		})
 	return out, s.dialect.wrap("read parked", err)
+}
+
+func scanParked(rows *sql.Rows) (Parked, error) {
+	var p Parked
+	var action, stamp, at, next string
+	if err := rows.Scan(&p.UUID, &p.Direction, &p.Peer, &p.Key.Type, &p.Key.ID, &p.Cursor.Epoch, &p.Cursor.Seq, &p.Unit, &p.UnitSize, &action, &stamp,
+		&p.Content, &p.Reason, &p.Kind, &p.Attempts, &at, &next); err != nil {
+		return p, err
+	}
+	p.Action, p.ParkedAt, p.NextRetry = feed.Action(action), parseTime(at), parseTime(next)
+	return p, json.Unmarshal([]byte(stamp), &p.Stamp)
 }
 
 // RetryNow makes parked events due at once; an empty UUID means all of them. It returns how many there are.
