@@ -36,6 +36,9 @@ func (c *Control) Doctor(ctx context.Context) ([]Check, error) {
 		out = append(out, failed("status", err))
 	} else {
 		out = append(out, c.checkPasses(s)...)
+		if r := s.Node.Restored; r != nil && s.Time-r.At < restoredFor {
+			out = append(out, Check{Name: "restore", Level: Warn, Detail: r.sentence(), Hint: "`tributary verify` shows whether this node and its parent agree again"})
+		}
 		out = append(out, checkChildren(s.Children)...)
 		out = append(out, c.checkWaiting(ctx, s)...)
 	}

@@ -27,6 +27,12 @@ func (c *Control) Status(ctx context.Context) (Status, error) {
 		return Status{}, err
 	}
 	out := Status{Time: c.now(), Node: c.node(ctx), Children: children, Counts: counts, CountedAt: at}
+	if out.Node.Restored, err = c.restored(ctx); err != nil {
+		return Status{}, err
+	}
+	if out.Knowledge, err = c.knowledge(ctx); err != nil {
+		return Status{}, err
+	}
 	if c.cfg.Parent.URL != "" {
 		p, err := c.parent(ctx, head.Seq)
 		if err != nil {
@@ -156,7 +162,7 @@ func (c *Control) direction(ctx context.Context, name string, enabled bool, link
 	if name == Pull {
 		out.exchanged = out.LastSuccess
 	}
-	out.Cursor, out.Backlog = p.Cursor, p.Backlog
+	out.Cursor, out.Backlog, out.CatchUp = p.Cursor, p.Backlog, p.Resume != ""
 	return out, nil
 }
 
@@ -183,6 +189,9 @@ func (s Status) attention() []string {
 	var out []string
 	if p := s.Parent; p != nil && !p.Reachable && (p.Pull.Enabled || p.Push.Enabled) && p.LastError != "" {
 		out = append(out, "The parent does not answer as it should: "+p.LastError+". This node goes on working and tries again by itself.")
+	}
+	if r := s.Node.Restored; r != nil && s.Time-r.At < restoredFor {
+		out = append(out, r.sentence())
 	}
 	for _, k := range s.Children {
 		if k.Cloned != 0 {

@@ -23,8 +23,24 @@ type Status struct {
 	Parent    *Parent  `json:"parent,omitempty"` // nil at the top of the tree
 	Children  []Child  `json:"children"`
 	Counts    Counts   `json:"counts"`
+	Knowledge []Known  `json:"knowledge"`           // what this node knows, by resource type
 	CountedAt int64    `json:"countedAt"`           // the counts of resources may be this old
 	Attention []string `json:"attention,omitempty"` // what a person should look at, as sentences; empty where all is well
+}
+
+// Known sums up what a node knows of a resource type (DESIGN.md 4.3); GET /sync/knowledge tells all of it.
+type Known struct {
+	Type       string `json:"type"`
+	Replicas   int    `json:"replicas"`            // whose changes it knows up to a tick
+	Changes    uint64 `json:"changes"`             // the sum of these ticks
+	Exceptions int    `json:"exceptions"`          // versions among them that it could not take
+	Forgotten  int    `json:"forgotten,omitempty"` // replicas of whose changes deletions were collected
+}
+
+// Restored says when a database was found to be an older copy of itself, and by what.
+type Restored struct {
+	At  int64  `json:"at"`
+	Why string `json:"why"`
 }
 
 // Node says who this node is.
@@ -40,6 +56,7 @@ type Node struct {
 	Started     int64           `json:"started"`
 	Uptime      int64           `json:"uptime"`
 	Fingerprint string          `json:"fingerprint,omitempty"` // of the node's public key: SHA256:...
+	Restored    *Restored       `json:"restored,omitempty"`    // the last time that the database was put back, nil where it never was
 }
 
 // Parent says how the link to the parent stands.
@@ -60,7 +77,8 @@ type Direction struct {
 	Last        *audit.Run  `json:"last,omitempty"`        // the newest pass, also one that runs
 	LastSuccess int64       `json:"lastSuccess,omitempty"` // when a pass last went well, also one that found nothing to do
 	Cursor      feed.Cursor `json:"cursor,omitzero"`
-	Backlog     uint64      `json:"backlog"` // changes that wait; of a pull, as the parent last said
+	CatchUp     bool        `json:"catchUp,omitempty"` // it moves what the other side does not know, before it follows the log again
+	Backlog     uint64      `json:"backlog"`           // changes that wait; of a pull, as the parent last said
 
 	exchanged int64 // when the parent was last heard in this direction
 }

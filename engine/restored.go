@@ -4,12 +4,19 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/tributary-sync/tributary/audit"
 	"github.com/tributary-sync/tributary/feed"
 	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/store"
 	"github.com/tributary-sync/tributary/version"
+)
+
+// The facts that tell when and by what a database was last found to be an older copy of itself; times are milliseconds since 1970 UTC.
+const (
+	StateRestored    = "restored"
+	StateRestoredWhy = "restored_why"
 )
 
 // Restored gives a database that was found to be an older copy of itself, before it was written to, a new replica and a new epoch,
@@ -81,6 +88,12 @@ func (e *Engine) reincarnate(ctx context.Context, why string, late bool, epoch s
 			Details: fmt.Sprintf("this database is an older copy: %s. It goes on as replica %s instead of %s; %d changes that nobody else has are written again; "+
 				"parent and children are read and offered everything again", why, tx.Identity().Replica, old, len(again)),
 		})
+		if err := tx.SetState(StateRestored, strconv.FormatInt(tx.Now(), 10)); err != nil {
+			return err
+		}
+		if err := tx.SetState(StateRestoredWhy, why); err != nil {
+			return err
+		}
 		if err := tx.PassEpoch(epoch); err != nil || !late {
 			return err
 		}

@@ -32,6 +32,7 @@ func (a *app) printStatus(s control.Status) {
 	a.say("%s, %s deleted; %s in the log", counted(s.Counts.Total, "resource", "resources"), number(s.Counts.Deleted), counted(s.Counts.Changes, "change", "changes"))
 	a.say("%s parked, %s held for the parent's decision, %s open of %s", number(s.Counts.Parked), number(s.Counts.Held), number(s.Counts.Open),
 		counted(s.Counts.Conflicts, "conflict", "conflicts"))
+	a.say("Knows %s", known(s.Knowledge))
 	a.say("")
 	if s.Parent == nil {
 		a.say("Parent: none; this node is the top of its tree.")
@@ -52,6 +53,25 @@ func (a *app) printStatus(s control.Status) {
 	}
 }
 
+// known sums up what a node knows: `tributary status --json` has it by type.
+func known(all []control.Known) string {
+	types, exceptions, forgotten := int64(len(all)), int64(0), int64(0)
+	changes := uint64(0)
+	for _, k := range all {
+		changes += k.Changes
+		exceptions += int64(k.Exceptions)
+		forgotten += int64(min(1, k.Forgotten))
+	}
+	out := counted(changes, "change", "changes") + " of " + counted(types, "type", "types")
+	if exceptions > 0 {
+		out += ", but for " + counted(exceptions, "version", "versions") + " that it could not take"
+	}
+	if forgotten > 0 {
+		out += "; old deletions of " + counted(forgotten, "type", "types") + " are forgotten"
+	}
+	return out
+}
+
 func (a *app) printParent(p control.Parent) {
 	name := p.URL
 	if p.Name != "" {
@@ -66,6 +86,8 @@ func (a *app) printParent(p control.Parent) {
 		switch {
 		case !d.Enabled:
 			state = "off"
+		case d.CatchUp && d.LastError == "":
+			state = "catching up"
 		case d.Running:
 			state = "running"
 		case d.LastError != "" && d.NextAttempt > 0:
