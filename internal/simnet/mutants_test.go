@@ -1,8 +1,8 @@
 package simnet
 
 import (
-	"bufio"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -79,8 +79,8 @@ func seedRange(text string) (first, last uint64, err error) {
 	return first, last, err
 }
 
-// TestMutants proves that the simulator can fail: each patch under mutations is a bug that it has to find. A mutation that does not
-// compile, or that stops the simulator by a panic, is not caught.
+// TestMutants proves that the simulator can fail: each patch under mutations is a bug that it has to find. A mutation that no longer
+// applies, does not compile, or stops the simulator by a panic, is not caught.
 func TestMutants(t *testing.T) {
 	all, err := readMutations("mutations")
 	if err != nil || len(all) == 0 {
@@ -90,31 +90,43 @@ func TestMutants(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range all {
+	program := buildMutants(t, all, root)
+	for _, m := range append([]mutation{{name: "none"}}, all...) {
 		if !strings.Contains(m.name, *onlyMutant) {
 			continue
 		}
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
-			m.hunt(t, root)
+			if m.name == "none" {
+				if _, _, err := m.attack(t.Context(), program, "1-3"); !errors.Is(err, errNotFound) {
+					t.Errorf("the program without a bug: %v", err)
+				}
+				return
+			}
+			m.hunt(t, program)
 		})
 	}
 }
 
-func (m mutation) hunt(t *testing.T, root string) {
-	dir := t.TempDir()
-	overlay, err := m.overlay(root, dir)
+func buildMutants(t *testing.T, all []mutation, root string) string {
+	t.Helper()
+	dir, start := t.TempDir(), time.Now()
+	list, err := overlay(all, root, dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	start := time.Now()
-	program := filepath.Join(dir, "mutant.test")
-	build := exec.CommandContext(t.Context(), "go", "test", "-c", "-vet=off", "-ldflags=-s -w", "-overlay="+overlay, "-o", program, "./internal/simnet")
+	program := filepath.Join(dir, "mutants.test")
+	build := exec.CommandContext(t.Context(), "go", "test", "-c", "-vet=off", "-ldflags=-s -w", "-overlay="+list, "-o", program, "./internal/simnet")
 	build.Dir, build.Env = root, append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("it does not compile: %v\n%s", err, out)
+		t.Fatalf("the mutations do not compile: %v\n%s", err, out)
 	}
-	built := time.Since(start)
+	t.Logf("%d mutations built in %.1f s", len(all), time.Since(start).Seconds())
+	return program
+}
+
+func (m mutation) hunt(t *testing.T, program string) {
+	start := time.Now()
 	list := fmt.Sprintf("1-%d", *mostSeeds)
 	if *mutants == "replay" {
 		if m.seed == 0 {
@@ -122,11 +134,11 @@ func (m mutation) hunt(t *testing.T, root string) {
 		}
 		list = fmt.Sprintf("%d,1-%d", m.seed, staleSeeds)
 	}
-	seed, why, err := attack(t.Context(), program, list)
+	seed, why, err := m.attack(t.Context(), program, list)
 	if err != nil {
 		t.Fatalf("rule %s (%s): %v", m.rule, m.what, err)
 	}
-	t.Logf("rule %s: caught by seed %d (built in %.1f s, all in %.1f s): %.300s", m.rule, seed, built.Seconds(), time.Since(start).Seconds(), why)
+	t.Logf("rule %s: caught by seed %d in %.1f s: %.300s", m.rule, seed, time.Since(start).Seconds(), why)
 	if seed != m.seed {
 		if *mutants == "replay" {
 			t.Logf("seed %d no longer finds it: record another with make mutants", m.seed)
@@ -136,22 +148,21 @@ func (m mutation) hunt(t *testing.T, root string) {
 	}
 }
 
-// attack runs seeds in a program that has the bug, until one finds it.
-func attack(ctx context.Context, program, list string) (seed uint64, why string, err error) {
+var errNotFound = errors.New("the seeds did not find it")
+
+// attack runs seeds in the program with the bug, until one finds it.
+func (m mutation) attack(ctx context.Context, program, list string) (seed uint64, why string, err error) {
 	cmd := exec.CommandContext(ctx, program, "-test.run=^TestSeeds$", "-test.timeout=0", "-seeds="+list)
-	cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
+	cmd.Env = append(os.Environ(), "GOMAXPROCS=1", mutantEnv+"="+m.name)
 	out, rerr := cmd.CombinedOutput()
-	lines := bufio.NewScanner(strings.NewReader(string(out)))
-	lines.Buffer(nil, len(out)+1)
-	for lines.Scan() {
-		line := lines.Text()
+	for line := range strings.SplitSeq(string(out), "\n") {
 		if rest, ok := strings.CutPrefix(line, sayCaught); ok {
 			number, why, _ := strings.Cut(rest, ": ")
 			seed, err := strconv.ParseUint(number, 10, 64)
 			return seed, why, err
 		}
 		if strings.HasPrefix(line, sayClean) {
-			return 0, "", fmt.Errorf("it was not found by the seeds %s", list)
+			return 0, "", fmt.Errorf("%w: %s", errNotFound, list)
 		}
 		if strings.HasPrefix(line, sayBroken) {
 			return 0, "", fmt.Errorf("not a finding of the checker: %s", line)

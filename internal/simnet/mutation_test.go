@@ -1,7 +1,6 @@
 package simnet
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -96,34 +95,15 @@ func parseMutation(text string) (mutation, error) {
 	return m, nil
 }
 
-// overlay writes the changed files and the list that `go test -overlay` reads into dir, and returns the list's path.
-func (m mutation) overlay(root, dir string) (string, error) {
-	replace := map[string]string{}
-	for file, hunks := range m.diff {
-		from := filepath.Join(root, filepath.FromSlash(file))
-		b, err := os.ReadFile(from)
-		if err != nil {
-			return "", err
+// apply returns the text of a file with the mutation.
+func (m mutation) apply(file, text string) (string, error) {
+	for _, h := range m.diff[file] {
+		if n := strings.Count(text, h.before); h.before == "" || n != 1 {
+			return "", fmt.Errorf("%s no longer applies: its text stands %d times in %s:\n%s", m.path, n, file, h.before)
 		}
-		text := string(b)
-		for _, h := range hunks {
-			if n := strings.Count(text, h.before); h.before == "" || n != 1 {
-				return "", fmt.Errorf("%s: %s no longer applies: its text stands %d times in %s:\n%s", m.name, m.path, n, file, h.before)
-			}
-			text = strings.Replace(text, h.before, h.after, 1)
-		}
-		to := filepath.Join(dir, strings.ReplaceAll(file, "/", "_"))
-		if err := os.WriteFile(to, []byte(text), 0o600); err != nil {
-			return "", err
-		}
-		replace[from] = to
+		text = strings.Replace(text, h.before, h.after, 1)
 	}
-	list, err := json.Marshal(map[string]any{"Replace": replace})
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "overlay.json")
-	return path, os.WriteFile(path, list, 0o600)
+	return text, nil
 }
 
 // record writes the seed into the mutation's file.

@@ -22,11 +22,11 @@ type Node struct {
 	name     string
 	dir      string
 	parent   *Node
-	tokens   map[string]token // by parent
-	running  string           // the credential with which it was started
-	ids      source           // randomness of the program
-	luck     *rand.Rand       // of its link and its process
-	flows    map[string]flow  // by type
+	tokens   map[string]credential // by parent
+	running  string                // the credential with which it was started
+	ids      source                // randomness of the program
+	luck     *rand.Rand            // of its link and its process
+	flows    map[string]flow       // by type
 	policies map[string]reconcile.Policy
 	limit    int // largest resource that it takes; 0 for no such bound
 	skew     time.Duration
@@ -41,8 +41,8 @@ type Node struct {
 	lives    int // processes that it has been
 }
 
-// token is what a parent gave to a child.
-type token struct{ id, secret string }
+// credential is what a parent gave to a child.
+type credential struct{ id, secret string }
 
 // maxLevels is how deep a tree is at most.
 const maxLevels = 4
@@ -50,7 +50,7 @@ const maxLevels = 4
 func (n *Net) node(i int) *Node {
 	o := n.opts
 	x := &Node{
-		net: n, name: fmt.Sprintf("n%d", i), dir: filepath.Join(o.Dir, fmt.Sprintf("n%d", i)), own: map[version.Replica]bool{}, tokens: map[string]token{},
+		net: n, name: fmt.Sprintf("n%d", i), dir: filepath.Join(o.Dir, fmt.Sprintf("n%d", i)), own: map[version.Replica]bool{}, tokens: map[string]credential{},
 		ids: source{stream(o.Seed, 100+uint64(i))}, luck: stream(o.Seed, 200+uint64(i)), flows: map[string]flow{}, policies: map[string]reconcile.Policy{},
 	}
 	if i > 0 {
@@ -115,6 +115,9 @@ func (x *Node) config() config.Config {
 		c.Limits.Resource = config.Size(x.limit)
 	}
 	c.Pull.Page = 1 + int(x.net.opts.Seed%4) // small batches and pages: many places to break
+	if x.net.opts.Keys > 10 {
+		c.Pull.Page = 1
+	}
 	if x.parent != nil {
 		c.Parent.URL, c.Parent.Credential = "http://"+x.parent.name, x.tokens[x.parent.name].secret
 		c.Pull.Types, c.Pull.Enabled = x.rules(down)
@@ -183,7 +186,7 @@ func (x *Node) enrol(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	x.tokens[x.parent.name] = token{c.ID, c.Credential}
+	x.tokens[x.parent.name] = credential{c.ID, c.Credential}
 	return nil
 }
 

@@ -7,7 +7,10 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,7 +32,7 @@ func options(seed uint64, dir string) Options {
 		o.Policies = all
 	}
 	if r.IntN(4) == 0 {
-		o.Keys = 14 // few rivals: transactions stay whole
+		o.Keys = 30 // few rivals: transactions stay whole
 	}
 	return o
 }
@@ -97,7 +100,7 @@ func TestSim(t *testing.T) {
 		}
 		return
 	}
-	for seed := uint64(1); seed <= 50; seed++ {
+	for seed := uint64(1); seed <= 200; seed++ {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			t.Parallel()
 			run(t, seed)
@@ -117,14 +120,25 @@ func TestSimLong(t *testing.T) {
 			*into = n
 		}
 	}
-	failed := 0
-	for seed := start; seed < start+count && failed < 10; seed++ {
-		o := options(seed, memory(t))
-		if err := simulate(o); err != nil {
-			failed++
-			t.Errorf("seed %d: %v", seed, err)
-		}
-		_ = os.RemoveAll(o.Dir)
+	var next, failed, done atomic.Uint64
+	next.Store(start)
+	began := time.Now()
+	var all sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		all.Go(func() {
+			for seed := next.Add(1) - 1; seed < start+count && failed.Load() < 10; seed = next.Add(1) - 1 {
+				o := options(seed, memory(t))
+				if err := simulate(o); err != nil {
+					failed.Add(1)
+					t.Errorf("seed %d: %v", seed, err)
+				}
+				_ = os.RemoveAll(o.Dir)
+				if n := done.Add(1); n%1000 == 0 {
+					t.Logf("%d seeds in %s, %d failed", n, time.Since(began).Round(time.Second), failed.Load())
+				}
+			}
+		})
 	}
-	t.Logf("%d seeds from %d, %d failed", count, start, failed)
+	all.Wait()
+	t.Logf("%d of %d seeds from %d on in %s, %d failed", done.Load(), count, start, time.Since(began).Round(time.Second), failed.Load())
 }
