@@ -11,17 +11,18 @@ import (
 
 // Config is all that can be set for a node (DESIGN.md section 9). Names in YAML are the koanf tags.
 type Config struct {
-	Node      Node      `koanf:"node" json:"node"`
-	Store     Store     `koanf:"store" json:"store"`
-	Parent    Parent    `koanf:"parent" json:"parent"`
-	Pull      Pull      `koanf:"pull" json:"pull"`
-	Push      Push      `koanf:"push" json:"push"`
-	Conflicts Conflicts `koanf:"conflicts" json:"conflicts"`
-	History   History   `koanf:"history" json:"history"`
-	Audit     Audit     `koanf:"audit" json:"audit"`
-	Feed      Feed      `koanf:"feed" json:"feed"`
-	Limits    Limits    `koanf:"limits" json:"limits"`
-	Log       Log       `koanf:"log" json:"log"`
+	Node       Node       `koanf:"node" json:"node"`
+	Store      Store      `koanf:"store" json:"store"`
+	Parent     Parent     `koanf:"parent" json:"parent"`
+	Pull       Pull       `koanf:"pull" json:"pull"`
+	Push       Push       `koanf:"push" json:"push"`
+	References References `koanf:"references" json:"references"`
+	Conflicts  Conflicts  `koanf:"conflicts" json:"conflicts"`
+	History    History    `koanf:"history" json:"history"`
+	Audit      Audit      `koanf:"audit" json:"audit"`
+	Feed       Feed       `koanf:"feed" json:"feed"`
+	Limits     Limits     `koanf:"limits" json:"limits"`
+	Log        Log        `koanf:"log" json:"log"`
 }
 
 // Node says who the node is and where it answers.
@@ -85,6 +86,16 @@ const (
 	ClientREST Client = "rest" // OpenMRS REST
 )
 
+// References says what becomes of a copy from another node that arrives before what it refers to. What is written here is not concerned.
+type References string
+
+// What becomes of such a copy.
+const (
+	AcceptReferences References = "accept" // it is taken as it comes
+	HoldReferences   References = "hold"   // it is parked, or refused to the child that pushed it, until the other has come
+	FetchReferences  References = "fetch"  // the parent is asked for the other; a child that pushes cannot be asked: as accept
+)
+
 // Conflicts says how conflicts are resolved at the node that arbitrates (DESIGN.md 4.2).
 type Conflicts struct {
 	Default    reconcile.Policy            `koanf:"default" json:"default"`
@@ -127,15 +138,16 @@ type Log struct {
 // relative to the folder of the file.
 func Default() Config {
 	return Config{
-		Node:      Node{Listen: "127.0.0.1:8080", DataDir: "data"},
-		Store:     Store{Driver: DriverSQLite, DSN: "data/tributary.db"},
-		Pull:      Pull{Enabled: true, Wait: Duration(30 * time.Second), Page: 500, Types: []TypeRule{{Type: AllTypes}}},
-		Push:      Push{Enabled: true, Types: []TypeRule{{Type: AllTypes}}},
-		Conflicts: Conflicts{Default: reconcile.Default},
-		History:   History{Keep: Duration(90 * day)},
-		Audit:     Audit{Success: true, Retention: Duration(365 * day)},
-		Feed:      Feed{PageSize: 100},
-		Limits:    Limits{Resource: 16 << 20, Body: 64 << 20},
-		Log:       Log{Level: "info", Format: "text"},
+		Node:       Node{Listen: "127.0.0.1:8080", DataDir: "data"},
+		Store:      Store{Driver: DriverSQLite, DSN: "data/tributary.db"},
+		Pull:       Pull{Enabled: true, Wait: Duration(30 * time.Second), Page: 500, Types: []TypeRule{{Type: AllTypes}}},
+		Push:       Push{Enabled: true, Types: []TypeRule{{Type: AllTypes}}},
+		References: AcceptReferences,
+		Conflicts:  Conflicts{Default: reconcile.Default},
+		History:    History{Keep: Duration(90 * day)},
+		Audit:      Audit{Success: true, Retention: Duration(365 * day)},
+		Feed:       Feed{PageSize: 100},
+		Limits:     Limits{Resource: 16 << 20, Body: 64 << 20},
+		Log:        Log{Level: "info", Format: "text"},
 	}
 }

@@ -40,7 +40,7 @@ func (e *environment) name(problems []error) []error {
 // setting returns the key and value of a variable, or "" where it is none.
 func (e *environment) setting(name, value string) (string, any) {
 	rest := strings.TrimPrefix(name, envPrefix)
-	if !strings.Contains(rest, levels) {
+	if !strings.Contains(rest, levels) && !alone(rest) {
 		return "", nil
 	}
 	parts, text, err := resolve(name, strings.Split(rest, levels))
@@ -65,6 +65,13 @@ func (e *environment) setting(name, value string) (string, any) {
 		return "", nil
 	}
 	return key, m["v"]
+}
+
+// alone reports whether a name without levels is that of a setting which is in no group; other such variables are not for the configuration.
+func alone(name string) bool {
+	t := reflect.TypeFor[Config]()
+	i := slices.Index(fieldNames(t), strings.ToLower(name))
+	return i >= 0 && t.Field(i).Type.Kind() == reflect.String
 }
 
 // resolve finds the setting that a variable names; text says that the setting is a plain text.

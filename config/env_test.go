@@ -37,6 +37,7 @@ func TestEnvironmentSets(t *testing.T) {
 		{"CONFLICTS__TYPES__CONSENT=source-wins", func(c Config) any { return c.Conflicts.Types }, map[string]reconcile.Policy{"Consent": reconcile.SourceWins}},
 		{"CONFLICTS__PRIORITY={b.c: 2}", func(c Config) any { return c.Conflicts.Priority }, map[string]int{"hospital": 1, "b.c": 2}},
 		{"CONFLICTS__PRIORITY__b=3", func(c Config) any { return c.Conflicts.Priority }, map[string]int{"hospital": 1, "b": 3}},
+		{"REFERENCES=hold", func(c Config) any { return c.References }, HoldReferences},
 		{"LOG__LEVEL=debug", func(c Config) any { return c.Log.Level }, "debug"},
 	}
 	for _, r := range rows {

@@ -49,6 +49,10 @@ func (c Config) Print(w io.Writer) error {
 	}
 	v := reflect.ValueOf(r)
 	for i, name := range fieldNames(v.Type()) {
+		if v.Field(i).Kind() == reflect.String {
+			fmt.Fprintf(&b, "%s: %s\n", name, quote(v.Field(i).String()))
+			continue
+		}
 		var group bytes.Buffer
 		if err := printGroup(&group, v.Field(i)); err != nil {
 			return err

@@ -150,6 +150,7 @@ push:
   every: 0s
   types:
       - type: '*'
+references: accept
 conflicts:
   default: last-writer-wins
   deletes_win: false

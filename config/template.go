@@ -53,6 +53,10 @@ push:
   enabled: true
   types: [{type: "*"}]
 
+# A record that comes from another node before one that it refers to (an observation before its patient): accept takes it,
+# hold sets it aside until the other has come, fetch asks the parent for the other. Nothing waits unseen: tributary parked list.
+#references: ` + string(d.References) + `
+
 # Who wins when a record was changed in two places. The other copy is always kept.
 # ` + policyList() + `
 conflicts:

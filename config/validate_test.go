@@ -85,10 +85,11 @@ func TestValidate(t *testing.T) {
 		{"network", func(c *Config) { c.Feed.Anonymous = []CIDR{{}} }, []string{"feed.anonymous[0]: this is not a network"}},
 		{"resource limit", func(c *Config) { c.Limits.Resource = 1 }, []string{"limits.resource: 1 is not from 1KiB to 64MiB"}},
 		{"body below resource", func(c *Config) { c.Limits.Body = 1 << 20 }, []string{"limits.body: 1MiB is not from limits.resource (16MiB) to 1GiB"}},
+		{"references", func(c *Config) { c.References = "holds" }, []string{"references: \"holds\" is not known. Did you mean hold?"}},
 		{"log", func(c *Config) { c.Log = Log{Level: "", Format: "jsno"} }, []string{"log.level: \"\" is not known. Use one of debug", "log.format: \"jsno\" is not known. Did you mean json?"}},
 		{
 			"all at once", func(c *Config) { *c = Config{} },
-			[]string{"node.name", "node.listen", "store.driver", "pull.page", "pull.types", "push.types", "conflicts.default", "feed.page_size", "limits.resource", "log.level", "log.format"},
+			[]string{"node.name", "node.listen", "store.driver", "pull.page", "pull.types", "push.types", "references", "conflicts.default", "feed.page_size", "limits.resource", "log.level", "log.format"},
 		},
 		{"defer of a type that is only pushed", func(c *Config) {
 			c.Pull.Types = append(c.Pull.Types, TypeRule{Type: "Patient", Enabled: ref(false)})

@@ -145,9 +145,10 @@ func (e *Engine) acceptEach(ctx context.Context, b Batch, ready []incoming) ([]f
 // incoming is an event with all that can be found out about it before the transaction.
 type incoming struct {
 	feed.Event
-	packed  *store.Packed
-	refusal error
-	missing []fhir.Key // what it waits for, where that is the refusal
+	packed    *store.Packed
+	refusal   error
+	missing   []fhir.Key // what it waits for, where that is the refusal
+	elsewhere bool       // another log of the parent than the link's delivered it: the parent may lack it by now
 }
 
 // unnamed reports whether the event names no version of a resource: it cannot be remembered as an exception.

@@ -70,7 +70,7 @@ func (a *acceptance) put(c store.Change) error {
 // delivered returns the mark by which a push skips a key: the parent's epoch, where the parent sent this very version and has seen all
 // that the copy has seen now. A vector that grew from another side must go up, so the mark goes when it grows.
 func (a *acceptance) delivered(in incoming, s version.Stamp) string {
-	if a.link.fromParent() && in.Stamp.Version == s.Version && in.Stamp.Vector.ContainsAll(s.Vector) {
+	if a.link.fromParent() && !in.elsewhere && in.Stamp.Version == s.Version && in.Stamp.Vector.ContainsAll(s.Vector) {
 		return a.link.Epoch
 	}
 	return ""

@@ -127,7 +127,7 @@ func (e *Engine) resolve(ctx context.Context, link Link, ready []incoming, keys 
 		for _, in := range ready {
 			skip[in.Key] = true
 		}
-		parked, err := e.parked(ctx, keys, skip)
+		parked, err := e.parked(ctx, link, keys, skip)
 		if err != nil {
 			return nil, err
 		}
@@ -138,16 +138,53 @@ func (e *Engine) resolve(ctx context.Context, link Link, ready []incoming, keys 
 		groups = append(groups, more...)
 	}
 	settleAll(groups)
-	var out []incoming
-	for i, c := range groups {
-		switch {
-		case i >= own && !c.away:
-			out = append(out, c.events...)
-		case i < own && c.away:
+	for _, c := range groups[:own] {
+		if c.away {
 			c.refuse()
 		}
 	}
+	return ordered(slices.DeleteFunc(groups[own:], func(c company) bool { return c.away })), nil
+}
+
+// Ordered returns events that came alone so that what is referred to stands before what refers to it, as far as they do so in no circle.
+func (e *Engine) Ordered(ctx context.Context, events []feed.Event) ([]feed.Event, error) {
+	groups, err := e.gather(ctx, Link{}, plain(events))
+	if err != nil {
+		return nil, err
+	}
+	out := make([]feed.Event, 0, len(events))
+	for _, in := range ordered(groups) {
+		out = append(out, in.Event)
+	}
 	return out, nil
+}
+
+// ordered returns the events of groups, those of a group after those of the groups that it refers to.
+func ordered(groups []company) []incoming {
+	of, done := map[fhir.Key]int{}, make([]bool, len(groups))
+	for i, c := range groups {
+		for _, in := range c.events {
+			of[in.Key] = i
+		}
+	}
+	var out []incoming
+	var visit func(i int)
+	visit = func(i int) {
+		if done[i] {
+			return
+		}
+		done[i] = true
+		for _, k := range slices.Concat(groups[i].missing...) {
+			if next, ok := of[k]; ok {
+				visit(next)
+			}
+		}
+		out = append(out, groups[i].events...)
+	}
+	for i := range groups {
+		visit(i)
+	}
+	return out
 }
 
 // settleAll finds the largest set of groups of which each refers only to what is here or to the set, and marks the others as away.
@@ -169,8 +206,11 @@ func settleAll(groups []company) {
 			c.away, changed = true, true
 		}
 	}
-	for i := range groups { // what is named in a refusal is what does not come
-		for j, keys := range groups[i].missing {
+	for i := range groups {
+		if !groups[i].away {
+			continue
+		}
+		for j, keys := range groups[i].missing { // a refusal names what does not come
 			groups[i].missing[j] = slices.DeleteFunc(keys, func(k fhir.Key) bool { return coming[k] > 0 })
 		}
 	}
@@ -208,7 +248,7 @@ func list(keys []fhir.Key) string {
 }
 
 // parked returns the parked copies among keys, with those for which they wait.
-func (e *Engine) parked(ctx context.Context, keys []fhir.Key, skip map[fhir.Key]bool) ([]incoming, error) {
+func (e *Engine) parked(ctx context.Context, link Link, keys []fhir.Key, skip map[fhir.Key]bool) ([]incoming, error) {
 	if err := e.waiting.load(ctx, e); err != nil {
 		return nil, err
 	}
@@ -223,7 +263,11 @@ func (e *Engine) parked(ctx context.Context, keys []fhir.Key, skip map[fhir.Key]
 	for i, p := range rows {
 		events[i] = p.Event()
 	}
-	return e.prepare(events), nil
+	out := e.prepare(events)
+	for i, p := range rows {
+		out[i].elsewhere = p.Cursor.Epoch != link.Epoch
+	}
+	return out, nil
 }
 
 // Release takes the parked copies among keys that wait no longer, and those that waited for these. Of the batch it needs the link and the run.

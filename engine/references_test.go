@@ -207,7 +207,7 @@ func TestReferencesInACircle(t *testing.T) {
 	low.take(follower(), d)
 	low.take(follower(), e)
 	wantResult(t, low.take(follower(), top.refer("f"))[0], feed.Applied)
-	wantBoth(low, "a b c f d e")
+	wantBoth(low, "a b c f e d")
 }
 
 // A unit has one fate: one member that waits parks it whole, and it is taken whole.
@@ -293,5 +293,20 @@ func TestReferencesOfWhatIsHere(t *testing.T) {
 	wantResult(t, low.take(follower(), seen(ev, ver(replicaX, 1)))[0], feed.Same)
 	if err := low.DecideHolds(low.ctx, arbiter()); err != nil || len(low.held()) != 0 || low.waits() != "" {
 		t.Errorf("held %v, parked %q, %v", low.held(), low.waits(), err)
+	}
+}
+
+// What another log of the parent delivered is not marked as delivered by the present one: a push offers it.
+func TestReferencesOfAnotherLog(t *testing.T) {
+	low, top := newSite(t, "low", holding()), newSite(t, "top", engine.Config{})
+	before, now := follower(), follower()
+	before.Epoch = "99999999-0000-4000-8000-000000000009"
+	low.take(before, top.refer("old", "Patient/x"))
+	low.take(now, top.refer("new", "Patient/x"))
+	low.take(now, top.write("x", "X"))
+	for id, want := range map[string]string{"x": now.Epoch, "new": now.Epoch, "old": ""} {
+		if got := low.copyOf(id).Delivered; got != want {
+			t.Errorf("%s is marked as delivered in %q, want %q", id, got, want)
+		}
 	}
 }

@@ -34,7 +34,9 @@ func appendRef(b []byte, r Ref) []byte {
 	b = append(b, '/')
 	b = append(b, r.Key.ID...)
 	b = append(b, `","version":"`...)
-	b = appendVersion(b, r.Version)
+	if !r.Version.IsZero() {
+		b = appendVersion(b, r.Version)
+	}
 	return append(b, '"')
 }
 

@@ -138,7 +138,7 @@ func (e *Encoder) Ref(r Ref) error {
 	if err := e.open(); err != nil {
 		return err
 	}
-	if err := r.check(); err != nil {
+	if err := r.wanted(); err != nil {
 		return defect(err)
 	}
 	b := appendRef(append(e.buf[:0], `{"ref":{`...), r)

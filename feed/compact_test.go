@@ -194,7 +194,7 @@ func TestEncoderRefuses(t *testing.T) {
 		{"unknown result", func(e *Encoder) error {
 			return e.Receipt(Receipt{Key: sample(1).Key, Version: sample(1).Stamp.Version, Result: "x"})
 		}},
-		{"ref without version", func(e *Encoder) error { return e.Ref(Ref{Key: sample(1).Key}) }},
+		{"ref with half a version", func(e *Encoder) error { return e.Ref(Ref{Key: sample(1).Key, Version: version.Version{Tick: 1}}) }},
 		{"bad cursor", func(e *Encoder) error { return e.End(End{Cursor: Cursor{Epoch: `"`, Seq: 1}}) }},
 		{"no cause", func(e *Encoder) error { return e.Fail(nil) }},
 	}

@@ -161,7 +161,7 @@ func (s *stream) decodeControl(line []byte) (anyLine, bool, error) {
 	}
 	mark(kindName, c.Name != nil, func() error { return c.Name.check() })
 	mark(kindReceipt, c.Receipt != nil, func() error { return c.Receipt.check() })
-	mark(kindRef, c.Ref != nil, func() error { return c.Ref.check() })
+	mark(kindRef, c.Ref != nil, func() error { return c.Ref.wanted() })
 	mark(kindKnown, c.Known != nil, func() error { return c.Known.Check() })
 	mark(kindMark, c.Mark != nil, func() error { return nil })
 	mark(0, c.End != nil, func() error { return c.End.check() })

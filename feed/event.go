@@ -105,7 +105,7 @@ type Receipt struct {
 	Retry   bool            `json:"retry,omitempty"` // refused for now: it may be taken later
 }
 
-// Ref asks for the content of one version of a resource.
+// Ref asks for the content of one version of a resource; the zero version is whichever is current.
 type Ref struct {
 	Key     fhir.Key        `json:"key"`
 	Version version.Version `json:"version"`

@@ -90,6 +90,14 @@ func (r Ref) check() error {
 	return nil
 }
 
+// wanted checks a ref that asks for a content: it may leave the version out.
+func (r Ref) wanted() error {
+	if r.Version.IsZero() {
+		return r.Key.Validate()
+	}
+	return r.check()
+}
+
 func (r Receipt) check() error {
 	if err := (Ref{Key: r.Key, Version: r.Version}).check(); err != nil {
 		return err

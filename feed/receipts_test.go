@@ -51,6 +51,9 @@ func TestRefsRoundTrip(t *testing.T) {
 		var want []Ref
 		for range n {
 			want = append(want, Ref{Key: genKey().Draw(t, "key"), Version: genVersion().Draw(t, "version")})
+			if rapid.Bool().Draw(t, "current") {
+				want[len(want)-1].Version = version.Version{}
+			}
 		}
 		var b bytes.Buffer
 		if err := WriteRefs(&b, want); err != nil {

@@ -67,6 +67,7 @@ func newLink(n *Node) (*link, error) {
 			Restored: l.restored, Hello: l.hello, Traffic: l.client.Traffic,
 		}, pull.Config{
 			Types: n.cfg.PullTypes(), Follows: n.cfg.Pushes, Batch: n.cfg.Pull.Page, ParentURL: n.cfg.Parent.URL, Clock: n.deps.Clock,
+			Fetch: n.cfg.References == config.FetchReferences,
 		})
 		l.verify.puller = p
 		l.pull = newDirection(control.Pull, p.Pass, n.cfg.Pull.Wait.Std(), loop.Config{Every: n.cfg.Pull.Every.Std(), Log: n.deps.Log, Now: n.deps.Clock})

@@ -133,6 +133,7 @@ func New(ctx context.Context, cfg config.Config, deps Deps) (*Node, error) {
 	n := &Node{cfg: cfg, deps: deps, keys: k, store: st}
 	n.engine = engine.New(st, engine.Config{
 		Policies: cfg.Policies(), Limit: int(cfg.Limits.Resource), Quiet: !cfg.Audit.Success, URL: cfg.BaseURL(), Log: deps.Log,
+		References: engine.References{Hold: cfg.References == config.HoldReferences, Pulls: cfg.Pulls},
 	})
 	if err := n.incarnate(ctx); err != nil {
 		return nil, errors.Join(err, st.Close())

@@ -25,6 +25,7 @@ type Config struct {
 	Follows   func(string) bool // types that this node pushes, for which the parent decides
 	Batch     int               // events in a batch
 	Inline    int               // contents up to that many bytes come with the event
+	Fetch     bool              // the parent is asked for what copies refer to that never was here, before they are taken
 	ParentURL string
 	Clock     func() time.Time
 }
@@ -97,6 +98,9 @@ func (s *pass) all(ctx context.Context, wait time.Duration) error {
 		return err
 	}
 	if err := s.fit(ctx, peer.Epoch); err != nil {
+		return err
+	}
+	if err := s.release(ctx); err != nil {
 		return err
 	}
 	if err := s.retryParked(ctx); err != nil {
@@ -173,6 +177,10 @@ func (s *pass) take(ctx context.Context, b engine.Batch) error {
 	if ahead, err := s.eng.Store().CheckKnown(ctx, b.Known); ahead {
 		return s.parent.Restored(ctx, err)
 	}
+	var err error
+	if b.Events, err = s.referenced(ctx, b.Events); err != nil {
+		return err
+	}
 	b.Link, b.Run = s.link(), s.Counts()
 	if _, err := s.eng.Accept(ctx, b); err != nil {
 		return err
@@ -240,6 +248,9 @@ func (s *pass) retryParked(ctx context.Context) error {
 			if events[j].Content == nil {
 				events[j].Content = due[i+j].Content
 			}
+		}
+		if events, err = s.referenced(ctx, events); err != nil {
+			return err
 		}
 		link := s.link()
 		link.Epoch = due[i].Cursor.Epoch // the log that delivered it: under another one the parent may lack it by now
