@@ -63,6 +63,7 @@ func TestDigestAnswersThatDoNotFit(t *testing.T) {
 		{"a loop", ranges, []string{part("", "b"), part("b", "b"), part("b", "c"), part("m", "")}, false},
 		{"backwards", feed.DigestQuery{Type: "Patient", Ranges: []feed.Range{{To: "c"}}, Parts: 4}, []string{part("", "b"), part("b", "a"), part("a", "c")}, false},
 		{"beyond the end", ranges, []string{part("", "b"), part("b", "d"), part("m", "")}, false},
+		{"without an end", ranges, []string{part("", ""), part("m", "")}, false},
 		{"one range missing", ranges, []string{part("", "c")}, false},
 		{"one too many", ranges, []string{part("", "c"), part("m", ""), part("x", "")}, false},
 		{"too many parts", ranges, []string{part("", "a"), part("a", "b"), part("b", "c"), part("m", "")}, false},

@@ -3,7 +3,6 @@ package pull
 import (
 	"context"
 	"slices"
-	"strings"
 
 	"github.com/tributary-sync/tributary/feed"
 	"github.com/tributary-sync/tributary/fhir"
@@ -158,15 +157,24 @@ func (c *comparison) descend(ctx context.Context) error {
 			return err
 		}
 		var deeper []feed.Range
+		var mine []feed.Copy
 		for i, p := range there {
 			h := here[i]
 			switch {
 			case h.Count == p.Count && h.Sum == p.Sum, !c.pulls && h.Count == 0, !c.pushes && p.Count == 0:
 				c.progress(h.Count)
-			case p.Listed || !c.pulls && h.Count <= feed.MaxIDs:
+			case p.Listed:
 				if err := c.list(ctx, p); err != nil {
 					return err
 				}
+				c.progress(h.Count)
+			case !c.pulls && h.Count <= feed.MaxIDs:
+				// Only the own copies matter and they are few, whatever else the parent has: it is asked for these.
+				own, _, err := c.Own.Copies(ctx, c.typ, p.Range, feed.MaxIDs)
+				if err != nil {
+					return err
+				}
+				mine = append(mine, own...)
 				c.progress(h.Count)
 			case slices.Contains(todo[:n], p.Range):
 				return syncerr.New(syncerr.Invalid, "compare", "the parent did not cut the range from %q", p.From).
@@ -174,6 +182,9 @@ func (c *comparison) descend(ctx context.Context) error {
 			default:
 				deeper = append(deeper, p.Range)
 			}
+		}
+		if err := c.named(ctx, mine); err != nil {
+			return err
 		}
 		todo = append(deeper, todo[n:]...)
 	}
@@ -199,10 +210,7 @@ func (c *comparison) same(ctx context.Context, there []feed.Part) ([]feed.Part, 
 
 // list holds the own copies of a range against those of the parent one by one.
 func (c *comparison) list(ctx context.Context, p feed.Part) error {
-	there, err := c.copies(ctx, p)
-	if err != nil {
-		return err
-	}
+	there := p.Copies
 	for in, more := p.Range, true; more && !c.out.Cut; {
 		here, goesOn, err := c.Own.Copies(ctx, c.typ, in, listAtOnce)
 		if err != nil {
@@ -232,25 +240,24 @@ func (c *comparison) list(ctx context.Context, p feed.Part) error {
 	return nil
 }
 
-// copies returns what the parent has in a range. Where it did not list it, only the own copies matter and they are few: it is asked for
-// these.
-func (c *comparison) copies(ctx context.Context, p feed.Part) ([]feed.Copy, error) {
-	if p.Listed {
-		return p.Copies, nil
+// named holds own copies against those that the parent has of the same ids.
+func (c *comparison) named(ctx context.Context, mine []feed.Copy) error {
+	for some := range slices.Chunk(mine, feed.MaxIDs) {
+		ids := make([]string, len(some))
+		for i, h := range some {
+			ids[i] = h.ID
+		}
+		parts, err := c.Parent(ctx, feed.DigestQuery{Type: c.typ, IDs: ids})
+		if err != nil {
+			return err
+		}
+		for _, h := range some {
+			if there := ofID(parts, h.ID); there == nil || !there.Same(h) {
+				c.differs(h.ID, c.pushes)
+			}
+		}
 	}
-	here, _, err := c.Own.Copies(ctx, c.typ, p.Range, feed.MaxIDs)
-	if err != nil || len(here) == 0 {
-		return nil, err
-	}
-	ids := make([]string, len(here))
-	for i, h := range here {
-		ids[i] = h.ID
-	}
-	parts, err := c.Parent(ctx, feed.DigestQuery{Type: c.typ, IDs: ids})
-	if err != nil {
-		return nil, err
-	}
-	return slices.SortedFunc(slices.Values(parts[0].Copies), func(a, b feed.Copy) int { return strings.Compare(a.ID, b.ID) }), nil
+	return nil
 }
 
 func (c *comparison) differs(id string, matters bool) {

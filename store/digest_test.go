@@ -3,6 +3,7 @@ package store_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/tributary-sync/tributary/feed"
@@ -50,7 +51,13 @@ func TestConformanceDigests(t *testing.T) {
 		k := key("Patient", fmt.Sprintf("%c%c-%d", "aAzZ09.-"[i%8], "-.09AZaz"[i/8%8], i))
 		keys, ticks[k] = append(keys, k), uint64(i+1)
 	}
-	plain := func(k fhir.Key) version.Stamp { return stampBy(version.Version{Replica: far, Tick: ticks[k]}) }
+	plain := func(k fhir.Key) version.Stamp {
+		s := stampBy(version.Version{Replica: far, Tick: ticks[k]})
+		if ticks[k]%10 == 0 {
+			s.Deleted, s.Hash = true, version.Hash{}
+		}
+		return s
+	}
 	whole := feed.DigestQuery{Type: "Patient", Ranges: []feed.Range{{}}}
 	var first []feed.Part
 	for name, open := range map[string]func(testing.TB) string{"sqlite": testdb.SQLite, "mysql": testdb.MySQL} {
@@ -73,7 +80,8 @@ func TestConformanceDigests(t *testing.T) {
 			same(t, "one type", w.digest(feed.DigestQuery{Types: []string{"Observation", "Patient"}}), parts[1:])
 			same(t, "its only range", w.digest(whole)[0].Sum, parts[1].Sum)
 
-			k, seen := keys[0], map[feed.Sum]string{parts[1].Sum: "the sum before"}
+			k := keys[slices.IndexFunc(keys, func(k fhir.Key) bool { return ticks[k] == 7 })]
+			seen := map[feed.Sum]string{parts[1].Sum: "the sum before"}
 			for _, c := range []struct {
 				what   string
 				change func(*version.Stamp)
@@ -140,6 +148,11 @@ func TestConformanceDigestRanges(t *testing.T) {
 			}
 			if last := out[len(out)-1]; i != len(out) || !last.Listed || len(last.Copies) != 50 || last.Copies[49].ID != "0999" {
 				t.Errorf("%d parts: %d of %d, the last is %+v", parts, i, len(out), last)
+			}
+		}
+		for list, listed := range map[int]bool{49: false, 50: true} {
+			if p := w.digest(feed.DigestQuery{Type: "Patient", Ranges: []feed.Range{{From: "0950"}}, List: list})[0]; p.Listed != listed || p.Count != 50 {
+				t.Errorf("50 copies, %d may be listed: %+v", list, p)
 			}
 		}
 		empty := w.digest(feed.DigestQuery{Type: "Basic", Ranges: []feed.Range{{}}, Parts: 64, List: 64})
