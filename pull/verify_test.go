@@ -261,7 +261,7 @@ func TestVerifyReadsOn(t *testing.T) {
 // A node that only pushes does not ask for what other nodes have, beyond what it takes to find its own.
 func TestVerifyPushOnly(t *testing.T) {
 	p := pair{own: shelf(t, "clinic"), parent: shelf(t, "district")}
-	many(t, 3_000, p.parent)
+	many(t, 6_000, p.parent)
 	mine := map[fhir.Key]version.Stamp{}
 	for i := range 30 {
 		mine[fhir.Key{Type: "Observation", ID: fmt.Sprintf("%x-mine", i)}] = copyOf(1, version.Version{Replica: clinic, Tick: uint64(i + 1)})
@@ -272,7 +272,7 @@ func TestVerifyPushOnly(t *testing.T) {
 	v := p.verify()
 	v.Pulls = never
 	out := p.compare(t, v)
-	if len(out.Differences) != 1 || out.Differences[0].Key.ID != "a-mine" || out.Types[0].There != 3_029 || out.Types[0].Equal {
+	if len(out.Differences) != 1 || out.Differences[0].Key.ID != "a-mine" || out.Types[0].There != 6_029 || out.Types[0].Equal {
 		t.Errorf("%+v", out)
 	}
 	if p.asked > 4 { // types, the whole range, the own ids, and the last look
