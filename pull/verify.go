@@ -107,6 +107,9 @@ func (c *comparison) types(ctx context.Context, wanted []string) ([]string, erro
 		return nil, nil
 	}
 	q := feed.DigestQuery{Types: wanted}
+	if len(wanted) == len(fhir.Types()) {
+		q.Types = nil // all of them need not be named
+	}
 	here, there, err := c.both(ctx, q)
 	if err != nil {
 		return nil, err
