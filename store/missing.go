@@ -2,6 +2,7 @@ package store
 
 import (
 	"database/sql"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -26,8 +27,8 @@ type Place struct {
 type part int
 
 const (
-	excepted part = iota // keys that are compared by their copy's vector, by id
-	versions             // copies whose version is not known, by replica and tick
+	excepted part = iota // keys that are compared by their copy's vector, where the knowledge contains the copy, by id
+	versions             // copies whose version is not known, by replica, tick and id
 	vectors              // copies whose version is known and whose vector has seen more, by replica, tick and id
 )
 
@@ -40,7 +41,7 @@ func (p Place) String() string {
 func ParsePlace(s string) (Place, error) {
 	f := strings.Split(s, "/")
 	bad := syncerr.New(syncerr.Invalid, "catch up", "%.100q is no place in a list", s)
-	if len(f) != 6 || f[1] != "" && !fhir.IsType(f[1]) || f[3] != "" && !version.Replica(f[3]).Valid() || len(f[5]) > 64 {
+	if len(f) != 6 || f[1] != "" && !fhir.IsType(f[1]) || f[3] != "" && !version.Replica(f[3]).Valid() || !isID(f[5]) {
 		return Place{}, bad
 	}
 	head, err1 := strconv.ParseUint(f[0], 10, 63)
@@ -49,8 +50,15 @@ func ParsePlace(s string) (Place, error) {
 	if err1 != nil || err2 != nil || err3 != nil || n > uint64(vectors) {
 		return Place{}, bad
 	}
-	return Place{Head: head, Type: f[1], Part: part(n), Replica: version.Replica(f[3]), Tick: tick, ID: f[5]}, nil
+	p := Place{Head: head, Type: f[1], Part: part(n), Replica: version.Replica(f[3]), Tick: tick, ID: f[5]}
+	if p.String() != s {
+		return Place{}, bad
+	}
+	return p, nil
 }
+
+// isID reports whether a place may name an id: none, or one that a key may have.
+func isID(id string) bool { return id == "" || fhir.Key{Type: "Basic", ID: id}.Validate() == nil }
 
 // Missing gives the current copies that a knowledge does not contain to row, with their contents and from a place on, until limit were
 // looked at. A copy is contained where its whole vector is; one of an excepted key where the asker's copy has seen its version. types
@@ -102,14 +110,18 @@ type lister struct {
 	left  int
 	row   func(Row, Place) error
 	own   map[string]version.Vector // of excepted keys, what the asker's copy has seen
+	ids   []string                  // of excepted keys, in order
 }
 
 // list reports whether the type is done; else left is used up.
 func (l *lister) list() (bool, error) {
 	l.own = make(map[string]version.Vector, len(l.known.Lacks))
 	for _, x := range l.known.Lacks {
-		l.own[x.ID] = x.Seen
+		if _, ok := l.own[x.ID]; !ok {
+			l.own[x.ID], l.ids = x.Seen, append(l.ids, x.ID)
+		}
 	}
+	slices.Sort(l.ids) // whoever told them may have told them in another order
 	if l.at.Part == excepted {
 		if done, err := l.excepted(); err != nil || !done {
 			return false, err
@@ -125,8 +137,8 @@ func (l *lister) list() (bool, error) {
 			l.at = Place{Head: l.at.Head, Type: l.at.Type, Part: versions, Replica: next, Tick: l.known.Vector.Tick(next)}
 		}
 		if l.at.Part == versions {
-			if done, err := l.some("WHERE r.type = ? AND r.replica = ? AND r.tick > ? AND l.seq = r.seq AND r.seq <= ? ORDER BY r.tick LIMIT ?",
-				[]any{l.at.Type, string(l.at.Replica), l.at.Tick, l.at.Head}, l.version); err != nil || !done {
+			if done, err := l.some("WHERE r.type = ? AND r.replica = ? AND r.tick >= ? AND (r.tick > ? OR r.id > ?) AND l.seq = r.seq AND r.seq <= ? ORDER BY r.tick, r.id LIMIT ?",
+				[]any{l.at.Type, string(l.at.Replica), l.at.Tick, l.at.Tick, l.after(), l.at.Head}, l.version); err != nil || !done {
 				return false, err
 			}
 			l.at = Place{Head: l.at.Head, Type: l.at.Type, Part: vectors, Replica: l.at.Replica, Tick: l.known.Vector.Tick(l.at.Replica)}
@@ -175,29 +187,36 @@ func (l *lister) give(e Row) error {
 }
 
 func (l *lister) version(e Row) error {
-	l.at.Tick = e.Stamp.Version.Tick
-	if _, ok := l.own[e.Key.ID]; ok {
+	l.at.Tick, l.at.ID = e.Stamp.Version.Tick, e.Key.ID
+	if l.has(e) {
 		return nil
 	}
 	return l.give(e)
 }
 
-// excepted compares the excepted keys by what the asker's copies have seen.
+// has reports whether the asker's copy of an excepted key has seen all that this copy has.
+func (l *lister) has(e Row) bool {
+	seen, ok := l.own[e.Key.ID]
+	return ok && seen.ContainsAll(e.Stamp.Vector)
+}
+
+// excepted compares the excepted keys by what the asker's copies have seen, where the other parts would pass them over. It leaves to these
+// what they list: an exception that comes to be when its key's place here was passed must not take the key out of the list.
 func (l *lister) excepted() (bool, error) {
-	for _, x := range l.known.Lacks {
-		if x.ID <= l.at.ID {
+	for _, id := range l.ids {
+		if id <= l.at.ID {
 			continue
 		}
 		if l.left <= 0 {
 			return false, nil
 		}
-		l.at.ID = x.ID
+		l.at.ID = id
 		l.left--
-		row, ok, err := l.r.Event(feed.Ref{Key: fhir.Key{Type: l.at.Type, ID: x.ID}})
+		row, ok, err := l.r.Event(feed.Ref{Key: fhir.Key{Type: l.at.Type, ID: id}})
 		if err != nil {
 			return false, err
 		}
-		if !ok || row.Seq > l.at.Head || x.Seen.ContainsAll(row.Stamp.Vector) {
+		if !ok || row.Seq > l.at.Head || l.has(row) || !l.known.Vector.ContainsAll(row.Stamp.Vector) {
 			continue
 		}
 		if err := l.give(row); err != nil {
@@ -219,7 +238,7 @@ func (l *lister) vectors() (bool, error) {
 	}
 	var found []place
 	n := l.left
-	err := l.r.each("SELECT tick, id FROM resource_seen WHERE type = ? AND replica = ? AND (tick > ? OR tick = ? AND id > ?) ORDER BY tick, id LIMIT ?",
+	err := l.r.each("SELECT tick, id FROM resource_seen WHERE type = ? AND replica = ? AND tick >= ? AND (tick > ? OR id > ?) ORDER BY tick, id LIMIT ?",
 		[]any{l.at.Type, string(l.at.Replica), l.at.Tick, l.at.Tick, l.after(), n}, func(rows *sql.Rows) error {
 			var p place
 			err := rows.Scan(&p.tick, &p.id)
@@ -232,14 +251,11 @@ func (l *lister) vectors() (bool, error) {
 	for _, p := range found {
 		l.at.Tick, l.at.ID = p.tick, p.id
 		l.left--
-		if _, ok := l.own[p.id]; ok {
-			continue
-		}
 		row, ok, err := l.r.Event(feed.Ref{Key: fhir.Key{Type: l.at.Type, ID: p.id}})
 		if err != nil {
 			return false, err
 		}
-		if !ok || row.Seq > l.at.Head || l.elsewhere(row.Stamp) {
+		if !ok || row.Seq > l.at.Head || l.has(row) || l.elsewhere(row.Stamp) {
 			continue
 		}
 		if err := l.give(row); err != nil {
