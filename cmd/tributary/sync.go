@@ -29,7 +29,7 @@ func (a *app) syncCommand() *cobra.Command {
 			if a.json {
 				err = a.printJSON(runs)
 			} else {
-				a.table(runHeader(), a.runRows(runs), "Nothing was to be done: pull and push are off.")
+				a.table(runHeader(), a.runRows(runs), "Nothing was to be done: nothing waits in either direction, or both are off.")
 			}
 			if err != nil {
 				return err
