@@ -212,12 +212,12 @@ func TestConformanceMissingIsFrozen(t *testing.T) {
 		for i, typ := range shelfTypes { // versions of one type are known, and all of another, so that each part of the list is read
 			k := feed.Known{Type: typ}
 			for r := range 6 {
-				k.Vector = k.Vector.With(version.Version{Replica: shelfReplica(r), Tick: []uint64{0, 99 * uint64((5-r)/2), 99}[i]})
+				k.Vector = k.Vector.With(version.Version{Replica: shelfReplica(r), Tick: []uint64{99 * uint64((5-r)/2), 0, 99}[i]})
 			}
 			for n := range 15 {
 				k.Lacks = append(k.Lacks, feed.Lack{ID: fmt.Sprintf("k%d", n), Version: version.Version{Replica: far, Tick: 1}})
 			}
-			if known[typ] = k; i == 1 {
+			if known[typ] = k; i == 0 {
 				k.Lacks = nil
 				known[typ] = k
 			}
