@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tributary-sync/tributary/engine"
 	"github.com/tributary-sync/tributary/feed"
 	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/store"
@@ -74,7 +75,8 @@ func (s *Server) syncCatchUp(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if _, err := s.engine.Store().CheckKnown(r.Context(), known); err != nil {
+	c := callerOf(r.Context())
+	if err := s.engine.CheckKnown(r.Context(), engine.Link{Peer: c.Name, Child: c.ID, ClientName: "node"}, known); err != nil {
 		return err
 	}
 	head, err := s.engine.Store().Head(r.Context())

@@ -36,8 +36,8 @@ type Batch struct {
 // refused member of a unit refuses the unit. The returned error means that nothing was written: the database is away or full,
 // or the context ended.
 func (e *Engine) Accept(ctx context.Context, b Batch) ([]feed.Receipt, error) {
-	if _, err := e.store.CheckKnown(ctx, b.Known); err != nil {
-		return nil, e.refuseKnown(ctx, b.Link, err)
+	if err := e.CheckKnown(ctx, b.Link, b.Known); err != nil {
+		return nil, err
 	}
 	ready := e.prepare(b.Events)
 	if !e.cfg.References.Hold || b.aside {

@@ -57,9 +57,10 @@ func (a *acceptance) park(in incoming, refusal error) error {
 	})
 }
 
-// refuseKnown records that what a peer says that it knows cannot be, and returns why. Nothing of the batch is taken.
-func (e *Engine) refuseKnown(ctx context.Context, link Link, why error) error {
-	if syncerr.KindOf(why) != syncerr.Invalid {
+// CheckKnown returns an Invalid error where what a peer says that it knows cannot be (store.Store.CheckKnown), and records that.
+func (e *Engine) CheckKnown(ctx context.Context, link Link, parts []feed.Known) error {
+	_, why := e.store.CheckKnown(ctx, parts)
+	if why == nil || syncerr.KindOf(why) != syncerr.Invalid {
 		return why
 	}
 	err := e.Note(ctx, audit.Record{
