@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -32,7 +33,8 @@ func (n *Node) CatchUp(ctx context.Context, req feed.CatchUp, take func(feed.Lin
 	return n.lines(ctx, http.MethodPost, "/sync/catchup?"+q.Encode(), body, take)
 }
 
-// Knowledge asks the peer what it knows of types, nil for all.
+// Knowledge asks the peer what it knows of types, nil for all. That it tells of another type, or of one twice, is an Invalid error: what
+// is removed by a full comparison hangs on it.
 func (n *Node) Knowledge(ctx context.Context, types []string) ([]feed.Known, error) {
 	path := "/sync/knowledge"
 	if types != nil {
@@ -42,8 +44,13 @@ func (n *Node) Knowledge(ctx context.Context, types []string) ([]feed.Known, err
 	defer stop()
 	var out []feed.Known
 	_, err := n.lines(ctx, http.MethodGet, path, nil, func(l feed.Line) error {
-		if l.Known == nil {
+		switch {
+		case l.Known == nil:
 			return syncerr.New(syncerr.Invalid, "ask what the parent knows", "it told something else")
+		case types != nil && !slices.Contains(types, l.Known.Type):
+			return syncerr.New(syncerr.Invalid, "ask what the parent knows", "it told of %s, which was not asked for", l.Known.Type)
+		case slices.ContainsFunc(out, func(k feed.Known) bool { return k.Type == l.Known.Type }):
+			return syncerr.New(syncerr.Invalid, "ask what the parent knows", "it told of %s twice", l.Known.Type)
 		}
 		out = append(out, *l.Known)
 		return nil

@@ -26,6 +26,12 @@ func (s *pass) compare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// A claim on changes that this node never made would remove what it made instead of them.
+	if ahead, err := st.CheckKnown(ctx, parts); ahead {
+		return s.parent.Restored(ctx, err)
+	} else if err != nil {
+		return err
+	}
 	here, there := feed.KnowledgeOf(own), feed.KnowledgeOf(parts)
 	for _, t := range fhir.Types() {
 		h, p := here[t], there[t]
