@@ -23,9 +23,17 @@ type Part struct {
 	Last   bool
 }
 
+// The bounds of what a lister may make this node hold: a correct one marks a place after 100 copies or 256 KiB of contents.
+const (
+	maxUnmarked = 64 << 20 // bytes of contents between two marks
+	maxOpen     = 10_000   // copies between two marks
+	maxPlace    = 300      // bytes of a place, as the table of cursors holds them
+)
+
 // List reads a page of a catch-up and gives its parts to flush. A part is bounded by bytes before count, as far as the marks of the lister
 // allow. A page that is cut is used up to its last mark: that part is flushed, then the error is returned. Copies of other types than
-// wanted, and a page that ends nowhere or somewhere else than its list began, are an Invalid error.
+// wanted, and a page that ends nowhere or somewhere else than its list began, are an Invalid error; more than this node should hold
+// between two marks is a TooLarge one.
 func (r Reader) List(ctx context.Context, l Lister, req feed.CatchUp, epoch string, flush func(Part) error) (more bool, err error) {
 	c := collector{limit: r, flush: flush, wanted: wanted(req.Types)}
 	end, err := l.CatchUp(ctx, req, c.take)
@@ -63,7 +71,8 @@ type collector struct {
 	open       []feed.Event // behind it
 	names      []feed.Name
 	last       string
-	bytes      int
+	bytes      int // of contents since the last flush
+	unmarked   int // of contents since the last mark
 	failed     error
 }
 
@@ -77,11 +86,16 @@ func (c *collector) take(l feed.Line) error {
 		} else if c.wanted != nil && !c.wanted[l.Event.Key.Type] {
 			c.failed = syncerr.New(syncerr.Invalid, "catch up", "%s stands in the list, and its type was not asked for", l.Event.Key)
 		}
-		c.open, c.bytes = append(c.open, *l.Event), c.bytes+len(l.Event.Content)
+		c.open, c.bytes, c.unmarked = append(c.open, *l.Event), c.bytes+len(l.Event.Content), c.unmarked+len(l.Event.Content)
+		if c.failed == nil && (c.unmarked > maxUnmarked || len(c.open) > maxOpen) {
+			c.failed = syncerr.New(syncerr.TooLarge, "catch up", "%d copies with %d bytes stand in the list, and no place from which it can be resumed", len(c.open), c.unmarked)
+		}
+	case l.Mark != nil && len(l.Mark.At) > maxPlace:
+		c.failed = syncerr.New(syncerr.Invalid, "catch up", "a place in the list has %d bytes, at most %d are taken", len(l.Mark.At), maxPlace)
 	case l.Mark != nil:
 		c.ready, c.open = append(c.ready, c.open...), nil
 		c.readyNames, c.names = append(c.readyNames, c.names...), nil
-		c.last = l.Mark.At
+		c.last, c.unmarked = l.Mark.At, 0
 		if max(c.limit.Events, 1) <= len(c.ready) || c.bytes >= 4<<20 {
 			c.failed = c.rest()
 		}
