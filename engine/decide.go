@@ -308,8 +308,8 @@ func (e *Engine) Resolve(ctx context.Context, uuid string, choice Choice, actor 
 			return gone
 		}
 		in := e.prepareOne(feed.Event{Key: c.Key, Action: actionOf(c.Incoming), Stamp: c.Incoming, Content: c.IncomingContent})
-		if in.refusal != nil {
-			return in.refusal
+		if in.refusal != nil && choice == KeepIncoming {
+			return in.refusal // a copy that this node cannot take cannot win here
 		}
 		cur, _, err := tx.Get(c.Key) // it may have been edited since
 		if err != nil {
