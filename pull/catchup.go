@@ -22,6 +22,11 @@ func (s *pass) fit(ctx context.Context, epoch string) error {
 	case old.Epoch != "":
 		why = "other types are wanted than were read for"
 	}
+	return s.begin(ctx, epoch, why)
+}
+
+// begin begins a catch-up; why is recorded, empty where nothing was read before.
+func (s *pass) begin(ctx context.Context, epoch, why string) error {
 	s.pos = store.Position{Scope: s.scope(), Cursor: feed.Cursor{Epoch: epoch}, Resume: store.CatchUp}
 	if s.parent.Lister == nil {
 		s.pos.Resume = "" // a source that cannot list is read from its start
@@ -35,14 +40,13 @@ func (s *pass) fit(ctx context.Context, epoch string) error {
 	})
 }
 
-// anew begins a catch-up because the parent says that its log does not continue what was read of it.
-func (s *pass) anew(ctx context.Context) error {
+// anew begins a catch-up because the parent says why its log does not continue what was read of it.
+func (s *pass) anew(ctx context.Context, why error) error {
 	peer, err := s.parent.Hello(ctx)
 	if err != nil {
 		return err
 	}
-	s.pos.Scope = ""
-	return s.fit(ctx, peer.Epoch)
+	return s.begin(ctx, peer.Epoch, why.Error())
 }
 
 // catchUp reads a page of the list of what this node does not know. The list is frozen at a position of the parent's log, from which the

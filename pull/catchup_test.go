@@ -173,7 +173,7 @@ func TestCatchUpIsCutAtEachLine(t *testing.T) {
 				t.Fatalf("cut at %d, again: %v", cut, err)
 			}
 		}
-		keys := copies + cut // each round has added one
+		keys := copies + cut                         // each round has added one
 		if e.sent > keys+1+page || e.sent < keys-2 { // one more where the list begins anew behind the edits, two less where they left it
 			t.Errorf("cut at %d: %d copies came for %d", cut, e.sent, keys)
 		}

@@ -110,7 +110,7 @@ func (s *pass) all(ctx context.Context, wait time.Duration) error {
 		more, err := s.some(ctx, wait)
 		if err != nil && syncerr.KindOf(err) == syncerr.EpochChanged && !met {
 			met = true
-			if err := s.anew(ctx); err != nil {
+			if err := s.anew(ctx, err); err != nil {
 				return err
 			}
 			continue
