@@ -56,14 +56,12 @@ func (x *Node) view(ctx context.Context) (view, error) {
 	v := view{copies: map[fhir.Key]store.Copy{}, logged: map[fhir.Key][]version.Stamp{}}
 	st := x.live.Engine().Store()
 	x.own[st.Identity().Replica] = true // a restore may be found in the middle of a pass
-	err := st.Read(ctx, func(r *store.Reader) error {
-		rows, err := r.Log()
-		if err != nil {
-			return err
-		}
-		v.rows = rows
+	rows, err := x.rows(ctx)
+	if err != nil {
+		return v, fmt.Errorf("%s: %w", x.name, err)
+	}
+	err = st.Read(ctx, func(r *store.Reader) error {
 		for _, row := range rows {
-			v.logged[row.Key] = append(v.logged[row.Key], row.Stamp)
 			if _, ok := v.copies[row.Key]; ok {
 				continue
 			}
@@ -77,6 +75,10 @@ func (x *Node) view(ctx context.Context) (view, error) {
 	})
 	if err != nil {
 		return v, fmt.Errorf("%s: %w", x.name, err)
+	}
+	v.rows = x.withGone(rows)
+	for _, row := range v.rows {
+		v.logged[row.Key] = append(v.logged[row.Key], row.Stamp)
 	}
 	if v.conflicts, err = st.Conflicts(ctx, store.ConflictFilter{Limit: 1_000_000}); err != nil {
 		return v, err
@@ -133,6 +135,7 @@ func (x *Node) agree(mine, parents view) []error {
 		own, ok := mine.copies[k]
 		switch way := x.flows[k.Type]; {
 		case way&down == 0:
+		case theirs.Stamp.Deleted && x.collected(k) && (!ok || own.Stamp.Deleted):
 		case !ok:
 			wrong = append(wrong, fmt.Errorf("%s has %s, %s does not (invariant 6)", p.name, k, x.name))
 		case way == both && (theirs.Stamp.Version != own.Stamp.Version || !theirs.Stamp.SameContent(own.Stamp) || !bytes.Equal(theirs.Body, own.Body) ||
@@ -146,6 +149,7 @@ func (x *Node) agree(mine, parents view) []error {
 		theirs, ok := parents.copies[k]
 		switch way := x.flows[k.Type]; {
 		case way&up == 0:
+		case own.Stamp.Deleted && p.collected(k) && (!ok || theirs.Stamp.Deleted):
 		case !ok:
 			wrong = append(wrong, fmt.Errorf("%s has %s, %s does not (invariant 6)", x.name, k, p.name))
 		case !theirs.Stamp.Vector.ContainsAll(own.Stamp.Vector):

@@ -40,7 +40,7 @@ func (n *Net) checkClaims(ctx context.Context, views []view) []error {
 			return append(wrong, err)
 		}
 		for at, ev := range n.minted {
-			if n.twice[at] || known.lacks[ev.Key] || !known.vectors[at.kind].Contains(at.ver) {
+			if n.twice[at] || known.lacks[ev.Key] || x.collected(ev.Key) || !known.vectors[at.kind].Contains(at.ver) {
 				continue
 			}
 			if c, ok := views[i].copies[ev.Key]; !ok || !c.Stamp.Vector.Contains(at.ver) {

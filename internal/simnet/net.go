@@ -37,6 +37,8 @@ type Options struct {
 	Filters  bool               // which types go which way changes
 	Poison   bool               // some nodes refuse large resources for a while
 	Full     bool               // disks are full for a while
+	Forget   bool               // what everybody has acknowledged is collected
+	Equal    bool               // nodes often write the same content
 	Met      bool               // all links have been used before the first edit: later nothing needs a catch-up unless something breaks
 	Policies []reconcile.Policy // each node has one of them for each type
 	Types    []string           // resource types of the edits
@@ -132,6 +134,10 @@ func (x *Node) pass(ctx context.Context, direction string) (moved int, err error
 	x.busy--
 	x.fuse = 0
 	x.net.logf("%s %s: %d events, %v", x.name, direction, moved, err)
+	if err == nil {
+		x.doubtful = false
+		x.unmet = x.unmet && !(direction == "push" && moved > 0) // a parent remembers whose changes it took
+	}
 	if err != nil && x.net.healing {
 		return 0, fmt.Errorf("%s %s while everything is whole: %w", x.name, direction, err)
 	}
@@ -209,7 +215,11 @@ func (x *Node) edit(ctx context.Context) error {
 
 // value is mostly unique; now and then the same content is written twice, on purpose.
 func (n *Net) value() int {
-	if n.rand.IntN(10) == 0 {
+	often := 10
+	if n.opts.Equal {
+		often = 3
+	}
+	if n.rand.IntN(often) == 0 {
 		return n.rand.IntN(2)
 	}
 	return 1000 + n.rand.IntN(1_000_000_000)

@@ -13,6 +13,7 @@ import (
 	"github.com/tributary-sync/tributary/config"
 	"github.com/tributary-sync/tributary/node"
 	"github.com/tributary-sync/tributary/reconcile"
+	"github.com/tributary-sync/tributary/store"
 	"github.com/tributary-sync/tributary/version"
 )
 
@@ -38,7 +39,10 @@ type Node struct {
 	backup   *view                    // what the copy of its folder has
 	own      map[version.Replica]bool // replicas that it is and was
 	restored int
-	lives    int // processes that it has been
+	doubtful bool        // the whole machine was put back, and no pass has gone well since
+	unmet    bool        // its parent was put back, and no pass has gone well since
+	gone     []store.Row // what was collected from its log
+	lives    int         // processes that it has been
 }
 
 // credential is what a parent gave to a child.
@@ -111,6 +115,9 @@ func (x *Node) config() config.Config {
 	c.Conflicts.Types = map[string]reconcile.Policy{}
 	c.Conflicts.Priority = map[string]int{"n0": 3, "n1": 1, "n2": 2}
 	c.Feed.PageSize = 5
+	if x.net.opts.Forget {
+		c.History.Keep = config.Duration(keepFor)
+	}
 	if x.limit > 0 {
 		c.Limits.Resource = config.Size(x.limit)
 	}

@@ -2,6 +2,7 @@ package simnet
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/store"
@@ -29,6 +30,14 @@ func (a *accepted) isAgain(s version.Stamp) bool {
 // seenBy reports whether a vector has seen the write, under one of its names.
 func (a *accepted) seenBy(v version.Vector) bool {
 	return v.Contains(a.stamp.Version) || !a.again.IsZero() && v.Contains(a.again)
+}
+
+// reached reports whether a vector has seen the write, or one that its author made of it later and that was written again: its new
+// vector leaves out what may have been given twice.
+func (a *accepted) reached(v version.Vector, all []*accepted) bool {
+	return a.seenBy(v) || slices.ContainsFunc(all, func(b *accepted) bool {
+		return b != a && b.at == a.at && !b.again.IsZero() && b.stamp.Vector.Contains(a.stamp.Version) && b.stamp.Version != a.stamp.Version && b.reached(v, all)
+	})
 }
 
 // remember goes through everything that the nodes and what else is given still have, before or after a database is put back: which
@@ -110,7 +119,15 @@ func (n *Net) checkAccepted(views []view) []error {
 					continue
 				}
 				c, ok := views[i].copies[k]
-				if !ok || !a.seenBy(c.Stamp.Vector) {
+				if y.collected(k) {
+					ok = false
+					for _, s := range views[i].logged[k] {
+						ok = ok || a.reached(s.Vector, all)
+					}
+					c.Stamp.Vector = version.Vector{a.stamp.Version} // what is collected is seen no more
+					c.Stamp.Deleted = c.Stamp.Deleted || c.Stamp.IsZero()
+				}
+				if !ok || !a.reached(c.Stamp.Vector, all) {
 					wrong = append(wrong, fmt.Errorf("%s: %s %s, written at %s, was never seen by what stands (promise 1)", y.name, k, a.stamp.Version, a.at))
 				} else if !kept && c.Stamp.Origin != a.stamp.Version && !c.Stamp.SameContent(a.stamp) {
 					wrong = append(wrong, fmt.Errorf("%s: %s %s, written at %s, neither stands, nor was overwritten by who had seen it, nor is kept in a conflict (promise 1)", y.name, k, a.stamp.Version, a.at))
@@ -170,7 +187,7 @@ func (n *Net) kept(k fhir.Key, a *accepted, made []version.Stamp, views []view) 
 // (core-review rule 3). Where contents were written twice, or a node was put back or moved, it cannot be told.
 func (n *Net) checkDeletion(k fhir.Key, views []view) []error {
 	c := views[0].copies[k]
-	if c.Stamp.Deleted || !n.plain() {
+	if c.Stamp.IsZero() || c.Stamp.Deleted || !n.plain() {
 		return nil
 	}
 	for _, v := range views {

@@ -24,8 +24,14 @@ func (x *Node) backUpOrRestore(ctx context.Context) error {
 			return copyFile(x.nonce(), to+".nonce")
 		})
 	}
-	// The nonce is put back, too: only the parent can tell, and only one that knew the node before.
-	whole := x.height() == 1 && x.parent != nil && !n.opts.Moves && n.rand.IntN(2) == 0
+	// The nonce is put back, too: only the parent can tell, and only one that remembers the node. Where both were put back before they
+	// met again nobody can (core-review rule 8 has the residual).
+	whole := x.height() == 1 && x.parent != nil && !n.opts.Moves && !x.unmet && n.rand.IntN(2) == 0
+	for _, o := range n.nodes {
+		if o.parent == x && o.doubtful {
+			return nil
+		}
+	}
 	n.logf("%s is restored from its backup, whole machine: %v", x.name, whole)
 	if err := x.loses(ctx, now); err != nil {
 		return err
@@ -39,11 +45,18 @@ func (x *Node) backUpOrRestore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	x.doubtful = whole
 	for _, o := range n.nodes { // its operator adds the children again that it does not know
 		if o.parent == x {
+			o.unmet = true
 			if err := o.enrol(ctx); err != nil {
 				return err
 			}
+		}
+	}
+	for i := n.rand.IntN(8); whole && i > 0; i-- { // a busy clinic does not wait for its parent to find it
+		if err := x.unlessFull(x.edit(ctx)); err != nil {
+			return err
 		}
 	}
 	return nil

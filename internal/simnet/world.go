@@ -94,6 +94,9 @@ func (x *Node) change(ctx context.Context) error {
 	if n.opts.Full {
 		can = append(can, x.fill)
 	}
+	if n.opts.Forget {
+		can = append(can, x.tidy, x.tidy)
+	}
 	if len(can) == 0 {
 		return nil
 	}
