@@ -1,6 +1,7 @@
 package feed
 
 import (
+	"errors"
 	"slices"
 	"strings"
 
@@ -49,15 +50,22 @@ func (k Known) Check() error {
 	if len(k.Lacks) > maxLacks {
 		return bad("%s has %d exceptions, at most %d are taken", k.Type, len(k.Lacks), maxLacks)
 	}
-	for _, x := range []version.Vector{k.Vector, k.Forgotten} {
+	possible := func(x version.Vector) error {
 		for _, v := range x {
 			if v.Tick > version.MaxTick || v.Tick == 0 {
 				return bad("%s: %s is no version", k.Type, v)
 			}
 		}
+		return nil
+	}
+	if err := errors.Join(possible(k.Vector), possible(k.Forgotten)); err != nil {
+		return err
 	}
 	for _, l := range k.Lacks {
 		if err := (Ref{Key: fhir.Key{Type: k.Type, ID: l.ID}, Version: l.Version}).check(); err != nil {
+			return err
+		}
+		if err := errors.Join(possible(version.Vector{l.Version}), possible(l.Seen)); err != nil {
 			return err
 		}
 	}
