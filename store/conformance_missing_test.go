@@ -306,6 +306,34 @@ func TestConformanceMissingOfOneVersionTwice(t *testing.T) {
 	})
 }
 
+// Replicas of which everything is known cost a look each: a page is bounded in these, too, so that its reader hears of it in time.
+func TestConformanceMissingOfManyReplicas(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, driver, dsn string) {
+		s := newShelf(t, driver, dsn, 0)
+		known := feed.Known{Type: "Patient"}
+		s.do(func(tx *store.Tx) error {
+			for n := range 20 {
+				st := stampBy(version.Version{Replica: shelfReplica(n), Tick: 1})
+				known.Vector = known.Vector.Union(st.Vector)
+				s.copies[key("Patient", fmt.Sprint("k", n))] = st
+				if _, err := tx.Put(store.Change{Key: key("Patient", fmt.Sprint("k", n)), Action: feed.Created, Stamp: st, Content: s.Pack([]byte(st.Version.String()), nil)}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		for limit, least := range map[int]int{1: 20, 5: 4, 100: 1} {
+			pages := 0
+			got, _ := s.list(t, feed.Knowledge{"Patient": known}, nil, store.Place{Head: 20}, limit, func() { pages++ })
+			if len(got) != 0 || pages < least || limit == 100 && pages > 1 {
+				t.Errorf("in pages of %d: %d copies in %d pages", limit, len(got), pages)
+			}
+			whole, _ := s.list(t, nil, nil, store.Place{Head: 20}, limit, nil)
+			sameKeys(t, "all", slices.Sorted(slices.Values(whole)), s.missing(nil, nil))
+		}
+	})
+}
+
 // FuzzParsePlace: what is read is written the same, and both databases can look for it.
 func FuzzParsePlace(f *testing.F) {
 	f.Add("7/Patient/1/" + string(far) + "/3/k1")

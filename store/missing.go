@@ -60,8 +60,8 @@ func ParsePlace(s string) (Place, error) {
 // isID reports whether a place may name an id: none, or one that a key may have.
 func isID(id string) bool { return id == "" || fhir.Key{Type: "Basic", ID: id}.Validate() == nil }
 
-// Missing gives the current copies that a knowledge does not contain to row, with their contents and from a place on, until limit were
-// looked at. A copy is contained where its whole vector is; one of an excepted key where the asker's copy has seen its version. types
+// Missing gives the current copies that a knowledge does not contain to row, with their contents and from a place on, until limit rows or
+// replicas were looked at. A copy is contained where its whole vector is; one of an excepted key where the asker's copy has seen its version. types
 // selects resource types, nil for all. It returns the place to go on from, and whether the list is at its end.
 func (r *Reader) Missing(k feed.Knowledge, types []string, at Place, limit int, row func(Row, Place) error) (Place, bool, error) {
 	wanted := map[string]bool{}
@@ -113,7 +113,8 @@ type lister struct {
 	ids   []string                  // of excepted keys, in order
 }
 
-// list reports whether the type is done; else left is used up.
+// list reports whether the type is done; else left is used up. Each replica counts as a row: a nation has ten thousand of them, and of most
+// everything is known.
 func (l *lister) list() (bool, error) {
 	l.own = make(map[string]version.Vector, len(l.known.Lacks))
 	for _, x := range l.known.Lacks {
@@ -151,6 +152,7 @@ func (l *lister) list() (bool, error) {
 			return !ok, err
 		}
 		l.at = Place{Head: l.at.Head, Type: l.at.Type, Part: versions, Replica: next, Tick: l.known.Vector.Tick(next)}
+		l.left--
 	}
 }
 
