@@ -90,7 +90,11 @@ func (s *Server) met(r *http.Request) error {
 		return syncerr.New(syncerr.Denied, "sync", "child %q came with another key than the one that was exchanged at first", p.Name).
 			WithHint("If the node was set up anew, remove the child and add it again: `tributary child remove %s`, `tributary child add %s`", p.Name, p.Name)
 	}
-	if after, err := feed.ParseCursor(r.URL.Query().Get("after")); err == nil && after.Epoch == s.engine.Store().Identity().Epoch {
+	head, err := s.engine.Store().Head(r.Context())
+	if err != nil {
+		return err
+	}
+	if after, err := feed.ParseCursor(r.URL.Query().Get("after")); err == nil && after.Epoch == head.Epoch && after.Seq <= head.Seq {
 		p.Seq, p.Epoch = after.Seq, after.Epoch // it asks for what is behind: so far it has read
 		p.Scope = "*"
 		if q := r.URL.Query(); q.Has("types") {
@@ -303,6 +307,13 @@ func (p *page) read(ctx context.Context, limit int) ([]store.Row, error) {
 		})
 		if err != nil {
 			return err
+		}
+		floor, err := r.Floor()
+		if err != nil {
+			return err
+		}
+		if p.end.Cursor.Seq < floor { // collected since it was asked for, which happens to a reader that nothing waits for
+			return syncerr.New(syncerr.EpochChanged, "read changes", "the log up to %d is not kept any more, the cursor is at %d", floor, p.end.Cursor.Seq)
 		}
 		head, err := r.Head()
 		p.end.Cursor.Seq, p.end.More, p.end.Backlog = upTo, more, head-upTo

@@ -60,7 +60,7 @@ func (s *pass) unlisted(ctx context.Context, t string, lister feed.Known, theirs
 	none := func(string) bool { return false }
 	v := Verify{Own: s.eng.Store(), Parent: s.parent.Digest, Epoch: s.pos.Epoch, Pulls: none, Pushes: is}
 	if theirs {
-		v.Pulls, v.Pushes = is, none
+		v.Pulls, v.Pushes, v.Known = is, none, known.Contains // what was never here is no deletion of this node's
 	}
 	found, err := v.Compare(ctx)
 	if err != nil {

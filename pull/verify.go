@@ -8,6 +8,7 @@ import (
 	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/store"
 	"github.com/tributary-sync/tributary/syncerr"
+	"github.com/tributary-sync/tributary/version"
 )
 
 // Verify says what is compared with what.
@@ -18,6 +19,7 @@ type Verify struct {
 	Epoch    string                                                                       // of the parent's log
 	Pulls    func(string) bool                                                            // types whose resources come from the parent: what it has must be here
 	Pushes   func(string) bool                                                            // types whose resources go to the parent: what is here must be there
+	Known    func(key string, v version.Version) bool                                     // which copies that only the parent has matter; nil for all
 	Limit    int                                                                          // the comparison ends when that many keys differ, 0 for all of them
 	Progress func(done, total int64)                                                      // copies compared so far, and how many there are; nil where nobody watches
 }
@@ -222,7 +224,7 @@ func (c *comparison) list(ctx context.Context, p feed.Part) error {
 		more = goesOn
 		for _, h := range here {
 			for ; len(there) > 0 && there[0].ID < h.ID; there = there[1:] {
-				c.differs(there[0].ID, c.pulls)
+				c.differs(there[0].ID, c.pulls && c.matters(there[0]))
 			}
 			if len(there) == 0 || there[0].ID != h.ID {
 				c.differs(h.ID, c.pushes)
@@ -238,7 +240,7 @@ func (c *comparison) list(ctx context.Context, p feed.Part) error {
 		}
 	}
 	for ; len(there) > 0; there = there[1:] {
-		c.differs(there[0].ID, c.pulls)
+		c.differs(there[0].ID, c.pulls && c.matters(there[0]))
 	}
 	return nil
 }
@@ -261,6 +263,11 @@ func (c *comparison) named(ctx context.Context, mine []feed.Copy) error {
 		}
 	}
 	return nil
+}
+
+// matters reports whether a copy that only the parent has is asked about.
+func (c *comparison) matters(there feed.Copy) bool {
+	return c.Known == nil || c.Known(there.ID, there.Version)
 }
 
 func (c *comparison) differs(id string, matters bool) {
