@@ -13,6 +13,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 
 	"github.com/tributary-sync/tributary/control"
+	"github.com/tributary-sync/tributary/feed"
 	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/syncerr"
 	stamps "github.com/tributary-sync/tributary/version"
@@ -197,9 +198,13 @@ func (t *tree) showResult(ctx context.Context, _ demoOptions) error {
 	rows := make([]table.Row, len(t.nodes))
 	for i, n := range t.nodes {
 		c := counts[i]
-		rows[i] = table.Row{n.name, number(c.Total), number(c.Changes), number(c.Conflicts), number(c.Parked), number(c.Held), n.url()}
+		known, err := n.Engine().Store().Knowledge(ctx, nil)
+		if err != nil {
+			return err
+		}
+		rows[i] = table.Row{n.name, number(c.Total), number(c.Changes), knows(known), number(c.Conflicts), number(c.Parked), number(c.Held), n.url()}
 	}
-	t.app.table(table.Row{"Node", "Resources", "Changes", "Conflicts", "Parked", "Held", "Dashboard"}, rows, "")
+	t.app.table(table.Row{"Node", "Resources", "Log", "Knows", "Conflicts", "Parked", "Held", "Dashboard"}, rows, "")
 	if len(diff) > 0 {
 		return syncerr.New(syncerr.Internal, "demo", "the nodes differ: %s", strings.Join(diff, "; "))
 	}
@@ -215,4 +220,16 @@ func (t *tree) showDashboards() {
 	}
 	t.app.say("Try another terminal: tributary --config %s status", t.node("clinic-a").path)
 	t.app.say("Ctrl-C stops all of them.")
+}
+
+// knows sums up a knowledge: of how many replicas how many changes.
+func knows(parts []feed.Known) string {
+	changes, replicas := uint64(0), map[stamps.Replica]bool{}
+	for _, p := range parts {
+		for _, v := range p.Vector {
+			changes += v.Tick
+			replicas[v.Replica] = true
+		}
+	}
+	return number(changes) + " changes of " + counted(len(replicas), "node", "nodes")
 }
