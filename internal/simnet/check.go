@@ -28,7 +28,9 @@ func (n *Net) Check(ctx context.Context) error {
 	}
 	for i, x := range n.nodes {
 		if x.parent != nil {
-			wrong = append(wrong, x.agree(views[i], views[slices.Index(n.nodes, x.parent)])...)
+			parents := views[slices.Index(n.nodes, x.parent)]
+			wrong = append(wrong, x.agree(views[i], parents)...)
+			wrong = append(wrong, n.checkNames(x, views[i], parents)...)
 		}
 	}
 	wrong = append(wrong, n.checkAccepted(views)...)

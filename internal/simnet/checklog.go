@@ -119,6 +119,29 @@ func (n *Net) checkMinted(views []view) []error {
 	return wrong
 }
 
+// checkNames: what its parent has of a node keeps its name when the node is put back (core-review rule 8): a second name would make it a
+// rival of its own successors. A parent that was put back itself may have lost the first.
+func (n *Net) checkNames(x *Node, mine, parents view) []error {
+	if x.parent.restored > 0 || n.opts.Moves {
+		return nil
+	}
+	var wrong []error
+	for k, known := range parents.logged {
+		for _, first := range known {
+			if !x.own[first.Version.Replica] || first.Origin != first.Version {
+				continue
+			}
+			for _, s := range mine.logged[k] {
+				a := accepted{stamp: first}
+				if x.own[s.Version.Replica] && a.isAgain(s) {
+					wrong = append(wrong, fmt.Errorf("%s: %s %s is known to %s, and was written again as %s", x.name, k, first.Version, x.parent.name, s.Version))
+				}
+			}
+		}
+	}
+	return wrong
+}
+
 // checkConflicts: what a policy decided was a conflict, and both sides are kept with their contents.
 func (n *Net) checkConflicts(x *Node, v view) []error {
 	var wrong []error

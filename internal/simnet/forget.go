@@ -65,3 +65,28 @@ func (x *Node) withGone(rows []store.Row) []store.Row {
 func (x *Node) collected(k fhir.Key) bool {
 	return slices.ContainsFunc(x.gone, func(r store.Row) bool { return r.Key == k })
 }
+
+// lateAfterTidying lets requests arrive that were under way for so long that what they tell was deleted and collected meanwhile.
+func (n *Net) lateAfterTidying(ctx context.Context) error {
+	if !n.opts.Forget {
+		n.late = nil
+		return nil
+	}
+	for range 4 {
+		n.now = n.now.Add(time.Hour)
+		for _, x := range n.nodes {
+			for _, d := range []string{"push", "pull"} {
+				if _, err := x.pass(ctx, d); err != nil {
+					return err
+				}
+			}
+			if err := x.tidy(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	for len(n.late) > 0 {
+		n.deliverLate(0)
+	}
+	return nil
+}

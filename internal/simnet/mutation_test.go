@@ -106,6 +106,20 @@ func (m mutation) apply(file, text string) (string, error) {
 	return text, nil
 }
 
+// applies returns an error where the text that the mutation changes is no longer there.
+func (m mutation) applies(root string) error {
+	for file := range m.diff {
+		b, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(file)))
+		if err != nil {
+			return err
+		}
+		if _, err := m.apply(file, string(b)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // record writes the seed into the mutation's file.
 func (m mutation) record(seed uint64) error {
 	b, err := os.ReadFile(m.path)

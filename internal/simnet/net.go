@@ -303,11 +303,13 @@ func (n *Net) Run(ctx context.Context) error {
 // Heal ends all faults and syncs until three rounds moved nothing.
 func (n *Net) Heal(ctx context.Context) error {
 	n.healing = true
-	n.late = nil
 	for _, x := range n.nodes {
 		if err := x.mend(ctx); err != nil {
 			return err
 		}
+	}
+	if err := n.lateAfterTidying(ctx); err != nil {
+		return err
 	}
 	order := slices.Clone(n.nodes) // from below, where the way is shortest to what others wait for
 	slices.SortStableFunc(order, func(a, b *Node) int { return b.level() - a.level() })

@@ -38,6 +38,9 @@ func options(seed uint64, dir string) Options {
 	if r.IntN(4) == 0 {
 		o.Keys = 30 // few rivals: transactions stay whole
 	}
+	if o.Poison && !o.Forget && r.IntN(2) == 0 {
+		o.Restores = true // what is parked outlives the log that it came from
+	}
 	return o
 }
 
