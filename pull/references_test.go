@@ -184,6 +184,7 @@ func TestReferencesInACatchUp(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			c.cfg.Batch = 20
 			x := newDuo(t, c.cfg, c.refs)
+			knows(t, x.low, []string{"Patient"})
 			x.write(x.top, "Patient/p")
 			for i := range 250 {
 				x.write(x.top, fmt.Sprintf("Encounter/%d", i), "Patient/p")
