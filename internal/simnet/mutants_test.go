@@ -87,6 +87,13 @@ func TestMutants(t *testing.T) {
 	if err != nil || len(all) == 0 {
 		t.Fatalf("%d mutations, %v", len(all), err)
 	}
+	if *mutants == "search" {
+		later, err := readMutations("mutations/later")
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, later...)
+	}
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)

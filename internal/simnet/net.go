@@ -138,6 +138,9 @@ func (x *Node) pass(ctx context.Context, direction string) (moved int, err error
 		x.doubtful = false
 		x.unmet = x.unmet && !(direction == "push" && moved > 0) // a parent remembers whose changes it took
 	}
+	if err != nil && direction == "push" && x.net.opts.Restores && !x.net.healing && x.luck.IntN(3) == 0 {
+		return 0, x.backUp(ctx) // its parent may have taken what the copy does not know to be pushed
+	}
 	if err != nil && x.net.healing {
 		return 0, fmt.Errorf("%s %s while everything is whole: %w", x.name, direction, err)
 	}

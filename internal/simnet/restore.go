@@ -9,21 +9,14 @@ import (
 // backUpOrRestore copies the node's data folder, as an operator would with a stopped machine, or puts the last copy back.
 func (x *Node) backUpOrRestore(ctx context.Context) error {
 	n := x.net
+	if x.backup == nil || n.rand.IntN(3) == 0 {
+		return x.backUp(ctx)
+	}
 	now, err := x.view(ctx)
 	if err != nil {
 		return err
 	}
 	to := x.dir + ".backup"
-	if x.backup == nil || n.rand.IntN(3) == 0 {
-		n.logf("%s is backed up", x.name)
-		x.backup = &now
-		return x.restart(ctx, func() error {
-			if err := copyFolder(x.dir, to); err != nil {
-				return err
-			}
-			return copyFile(x.nonce(), to+".nonce")
-		})
-	}
 	// The nonce is put back, too: only the parent can tell, and only one that remembers the node. Where both were put back before they
 	// met again nobody can (core-review rule 8 has the residual).
 	whole := x.height() == 1 && x.parent != nil && !n.opts.Moves && !x.unmet && n.rand.IntN(2) == 0
@@ -60,6 +53,24 @@ func (x *Node) backUpOrRestore(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+func (x *Node) backUp(ctx context.Context) error {
+	if x.busy > 0 || x.crashed {
+		return nil
+	}
+	now, err := x.view(ctx)
+	if err != nil {
+		return err
+	}
+	x.net.logf("%s is backed up", x.name)
+	x.backup = &now
+	return x.restart(ctx, func() error {
+		if err := copyFolder(x.dir, x.dir+".backup"); err != nil {
+			return err
+		}
+		return copyFile(x.nonce(), x.dir+".backup.nonce")
+	})
 }
 
 // loses notes what is gone when the node goes back from now to its backup: what nobody else has.
