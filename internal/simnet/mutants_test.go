@@ -154,7 +154,7 @@ func (m mutation) hunt(t *testing.T, program string) {
 		t.Fatalf("rule %s (%s): %v", m.rule, m.what, err)
 	}
 	t.Logf("rule %s: caught by seed %d in %.1f s: %.300s", m.rule, seed, time.Since(start).Seconds(), why)
-	if seed != m.seed {
+	if seed != m.seed || filepath.Dir(m.path) != "mutations" {
 		if *mutants == "replay" {
 			t.Logf("seed %d no longer finds it: record another with make mutants", m.seed)
 		} else if err := m.record(seed); err != nil {
