@@ -107,7 +107,7 @@ func TestSim(t *testing.T) {
 		}
 		return
 	}
-	for seed := uint64(1); seed <= 80; seed++ {
+	for seed := uint64(1); seed <= 50; seed++ {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			t.Parallel()
 			run(t, seed)
