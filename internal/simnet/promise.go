@@ -165,6 +165,11 @@ func (n *Net) kept(k fhir.Key, a *accepted, made []version.Stamp, views []view) 
 			}
 		}
 	}
+	for _, later := range made { // the row of its second name may be gone with the log that had it
+		if !a.again.IsZero() && later.Version != a.again && later.Vector.Contains(a.again) {
+			return true
+		}
+	}
 	keeps := func(x store.Conflict) bool {
 		return x.Key == k && (x.Local.SameContent(a.stamp) || x.Incoming.SameContent(a.stamp))
 	}
