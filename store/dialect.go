@@ -6,14 +6,9 @@ import (
 	"database/sql/driver"
 	"errors"
 	"net"
-	"os"
-	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
-	"github.com/glebarez/go-sqlite"
-	gsqlite "github.com/glebarez/sqlite"
 	"github.com/go-sql-driver/mysql"
 	gmysql "gorm.io/driver/mysql"
 	"gorm.io/gorm"
@@ -73,76 +68,10 @@ func (d dialect) wrap(op string, err error) error {
 
 func gormConfig(opts Options) *gorm.Config {
 	return &gorm.Config{
-		// SQLite's driver parses a statement at each call whether it was prepared or not; over a network preparing saves a round trip.
+		// SQLite's connections keep their statements by themselves (keeper); over a network preparing saves a round trip.
 		SkipDefaultTransaction: true, PrepareStmt: opts.Driver == "mysql", TranslateError: false,
 		Logger: logger.Discard, NowFunc: func() time.Time { return opts.Clock().UTC() }, DisableAutomaticPing: true,
 	}
-}
-
-func openSQLite(opts Options, create bool) (writer, reader *gorm.DB, err error) {
-	path := opts.DSN
-	if _, err := os.Stat(path); err != nil {
-		if !create {
-			return nil, nil, syncerr.New(syncerr.NotFound, "open database", "there is no file %s", path).
-				WithHint("Run `tributary init` to make a new node; if this node had data, check that its disk or card is mounted")
-		}
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			return nil, nil, syncerr.Wrap(syncerr.Usage, "make folder for the database", err)
-		}
-	}
-	sync := "FULL" // NORMAL loses acknowledged commits at a power cut
-	if opts.Volatile {
-		sync = "OFF"
-	}
-	dsn := fileURI(path) + "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(" + sync + ")&_pragma=foreign_keys(0)"
-	if writer, err = gorm.Open(gsqlite.Open(dsn+"&_txlock=immediate&_pragma=cache_size(-16000)&_pragma=wal_autocheckpoint(4000)"), gormConfig(opts)); err != nil {
-		return nil, nil, dialect{kind: kindSQLite}.wrap("open database "+path, err)
-	}
-	wdb, err := sqlDB(writer)
-	if err != nil {
-		return nil, nil, syncerr.Wrap(syncerr.Internal, "open database", err)
-	}
-	wdb.SetMaxOpenConns(1)
-	if err := wdb.Ping(); err != nil {
-		return writer, nil, dialect{kind: kindSQLite}.wrap("open database "+path, err)
-	}
-	if reader, err = gorm.Open(gsqlite.Open(dsn+"&_pragma=query_only(1)&_pragma=cache_size(-2000)"), gormConfig(opts)); err != nil {
-		return writer, nil, dialect{kind: kindSQLite}.wrap("open database "+path, err)
-	}
-	rdb, err := sqlDB(reader)
-	if err != nil {
-		return writer, nil, syncerr.Wrap(syncerr.Internal, "open database", err)
-	}
-	rdb.SetMaxOpenConns(8)
-	rdb.SetMaxIdleConns(3)
-	return writer, reader, nil
-}
-
-// fileURI is a path as SQLite's driver takes it.
-func fileURI(path string) string {
-	return "file:" + strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(path)
-}
-
-func checkSQLite(context.Context, *gorm.DB) (int, error) { return fhir.MaxBytes, nil }
-
-func kindSQLite(err error) (syncerr.Kind, string) {
-	var e *sqlite.Error
-	if errors.As(err, &e) {
-		switch e.Code() & 0xff {
-		case 13: // SQLITE_FULL
-			return syncerr.StorageFull, "The disk is full; free some space, everything goes on by itself"
-		case 5, 6, 10, 14: // BUSY, LOCKED, IOERR, CANTOPEN
-			return syncerr.Unavailable, "The database file cannot be reached now; check the disk"
-		case 8: // READONLY
-			return syncerr.Unavailable, "The database file is read-only; check the disk and the file's owner"
-		case 11, 26: // CORRUPT, NOTADB
-			return syncerr.Internal, "The database file is damaged; restore a backup with `tributary doctor` at hand"
-		}
-	}
-	if strings.Contains(err.Error(), "disk is full") {
-		return syncerr.StorageFull, "The disk is full; free some space, everything goes on by itself"
-	}
-	return syncerr.Internal, ""
 }
 
 func openMySQL(opts Options, _ bool) (writer, reader *gorm.DB, err error) {

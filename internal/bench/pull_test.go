@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	_ "github.com/glebarez/go-sqlite"
+	_ "modernc.org/sqlite"
 
 	"github.com/tributary-sync/tributary/config"
 	"github.com/tributary-sync/tributary/store"

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	_ "github.com/glebarez/go-sqlite"
 	"github.com/go-sql-driver/mysql"
+	_ "modernc.org/sqlite"
 
 	"github.com/tributary-sync/tributary/internal/testdb"
 )
