@@ -3,6 +3,7 @@ package fhir_test
 import (
 	"bytes"
 	"encoding/json"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -54,6 +55,11 @@ func FuzzParse(f *testing.F) {
 		set, err := r.WithID("new")
 		if err != nil || set.Key.ID != "new" || set.Key.Type != r.Key.Type {
 			t.Fatalf("with id: got %s, %v", set.Body, err)
+		}
+		for _, e := range []fhir.Resource{bare, set, set.Bare()} {
+			if again, err := fhir.Parse(e.Body, 0); err != nil || !reflect.DeepEqual(again, e) {
+				t.Fatalf("an edit of %q left %+v, read anew it is %+v, %v", given, e, again, err)
+			}
 		}
 	})
 }

@@ -26,7 +26,7 @@ type Reference struct {
 // References returns the links of a resource in the order in which they stand. The body must have been parsed.
 func References(body []byte) []Reference {
 	var out []Reference
-	d := jsontext.NewDecoder(bytes.NewReader(body))
+	d := jsontext.NewDecoder(bytes.NewBuffer(body)) // a Buffer is read in place
 	name := ""
 	for {
 		k := d.PeekKind()

@@ -45,54 +45,88 @@ func (s span) empty() bool { return s.to == 0 }
 // invalid UTF-8, nesting over MaxDepth, a malformed id; and a TooLarge error for a body over the limit. The key's id is
 // empty where the body has none.
 func Parse(body []byte, limit int) (Resource, error) {
-	if limit > 0 && len(body) > limit {
-		return Resource{}, syncerr.New(syncerr.TooLarge, "read resource", "%d bytes, the limit is %d", len(body), limit)
-	}
-	blanks, err := scan(body)
+	dense, err := compact(body, limit)
 	if err != nil {
 		return Resource{}, err
 	}
-	if blanks {
-		v := jsontext.Value(bytes.Clone(body))
-		if err := v.Compact(); err != nil {
-			return Resource{}, jsonError(err)
-		}
-		body = v
-	}
-	r := Resource{Body: body}
+	r := Resource{Body: dense}
 	if err := r.locate(); err != nil {
+		if len(dense) < len(body) { // name the place as the author counts it
+			sent := Resource{Body: body}
+			if place := sent.locate(); place != nil {
+				err = place
+			}
+		}
 		return Resource{}, err
 	}
 	return r, nil
 }
 
-// scan looks at every byte once: is there white space between tokens, and how deep does it nest?
-func scan(b []byte) (blanks bool, err error) {
-	depth, str := 0, false
-	for i := 0; i < len(b); i++ {
-		c := b[i]
-		if str {
-			if c == '\\' {
-				i++
-			} else if c == '"' {
-				str = false
-			}
-			continue
-		}
-		switch c {
+// compact leaves out the white space between tokens, in a new slice if there is any, and looks how large it is and how deep it
+// nests. It knows of JSON only where tokens begin and end: what is not JSON stays so.
+func compact(b []byte, limit int) ([]byte, error) {
+	if limit > 0 && len(b) > limit {
+		return nil, syncerr.New(syncerr.TooLarge, "read resource", "%d bytes, the limit is %d", len(b), limit)
+	}
+	var out []byte
+	depth, kept := 0, 0 // out has what b has before kept
+	for i := 0; i < len(b); {
+		switch b[i] {
 		case '"':
-			str = true
+			i = stringEnd(b, i)
+			continue
 		case '{', '[':
 			if depth++; depth > MaxDepth {
-				return false, syncerr.New(syncerr.Invalid, "read resource", "nested deeper than %d levels at byte %d", MaxDepth, i)
+				return nil, syncerr.New(syncerr.Invalid, "read resource", "nested deeper than %d levels at byte %d", MaxDepth, i)
 			}
 		case '}', ']':
 			depth--
 		case ' ', '\t', '\n', '\r':
-			blanks = true
+			if out == nil {
+				out = make([]byte, 0, len(b))
+			}
+			out = append(out, b[kept:i]...)
+			for i < len(b) && (b[i] == ' ' || b[i] == '\t' || b[i] == '\n' || b[i] == '\r') {
+				i++
+			}
+			kept = i
+			if len(out) > 0 && i < len(b) && !delimits(out[len(out)-1]) && !delimits(b[i]) {
+				out = append(out, ' ') // two literals side by side are an error, and must not become one
+			}
+			continue
+		}
+		i++
+	}
+	if kept == 0 {
+		return b, nil
+	}
+	return append(out, b[kept:]...), nil
+}
+
+// stringEnd returns the offset behind the string that begins at from, or the end of b where the string does not end.
+func stringEnd(b []byte, from int) int {
+	for i := from + 1; ; i++ {
+		n := bytes.IndexByte(b[i:], '"')
+		if n < 0 {
+			return len(b)
+		}
+		i += n
+		slashes := 0
+		for b[i-1-slashes] == '\\' { // ends at the quote in front, at the latest
+			slashes++
+		}
+		if slashes%2 == 0 {
+			return i + 1
 		}
 	}
-	return blanks, nil
+}
+
+func delimits(c byte) bool {
+	switch c {
+	case '{', '}', '[', ']', ':', ',', '"':
+		return true
+	}
+	return false
 }
 
 func jsonError(err error) error {
@@ -109,7 +143,7 @@ func invalid(format string, args ...any) error {
 }
 
 func (r *Resource) locate() error {
-	d := jsontext.NewDecoder(bytes.NewReader(r.Body))
+	d := jsontext.NewDecoder(bytes.NewBuffer(r.Body)) // a Buffer is read in place
 	if k := d.PeekKind(); k != '{' {
 		if _, err := d.ReadToken(); err != nil {
 			return jsonError(err)
@@ -256,14 +290,17 @@ func (r Resource) WithID(id string) (Resource, error) {
 	if !ValidID(id) {
 		return Resource{}, invalid("id: %.100q is not a FHIR id", id)
 	}
-	var b []byte
-	if r.id.empty() {
-		b = splice(r.Body, span{r.typeEnd, r.typeEnd}, `,"id":"`+id+`"`)
-	} else {
-		b = splice(r.Body, r.id, `"`+id+`"`)
+	if r.Key.Type == "" {
+		return Resource{}, invalid("there is no resource to give the id %q", id)
 	}
-	out := Resource{Body: b}
-	return out, out.locate()
+	at, text := r.id, `"`+id+`"`
+	if at.empty() {
+		at, text = span{r.typeEnd, r.typeEnd}, `,"id":"`+id+`"`
+	}
+	out := r.edited(at, text)
+	out.Key.ID = id
+	out.id = span{at.from + len(text) - len(id) - 2, at.from + len(text)}
+	return out, nil
 }
 
 // Bare returns the resource without meta.versionId and meta.lastUpdated, and without meta where nothing else is in it: the
@@ -273,23 +310,20 @@ func (r Resource) Bare() Resource {
 		return r
 	}
 	if !r.metaOther {
-		from, to := r.memberStart(r.meta.from), r.meta.to
-		return relocated(splice(r.Body, widen(r.Body, span{from, to}), ""))
+		out := r.edited(widen(r.Body, span{r.memberStart(r.meta.from), r.meta.to}), "")
+		out.meta, out.versionID, out.lastUpdated = span{}, span{}, span{}
+		return out
 	}
-	if r.versionID.empty() && r.lastUpdated.empty() {
-		return r
+	out := r
+	if !out.versionID.empty() {
+		out = out.edited(widen(out.Body, out.versionID), "")
+		out.versionID = span{}
 	}
-	b := r.Body
-	first, second := r.versionID, r.lastUpdated
-	if first.from < second.from {
-		first, second = second, first
+	if !out.lastUpdated.empty() {
+		out = out.edited(widen(out.Body, out.lastUpdated), "")
+		out.lastUpdated = span{}
 	}
-	for _, s := range []span{first, second} {
-		if !s.empty() {
-			b = splice(b, widen(b, s), "")
-		}
-	}
-	return relocated(b)
+	return out
 }
 
 // memberStart returns the offset of the name whose value starts at the given one: compact JSON has `"meta":` before it.
@@ -308,11 +342,20 @@ func widen(b []byte, s span) span {
 	return s
 }
 
-func relocated(b []byte) Resource {
-	out := Resource{Body: b}
-	if err := out.locate(); err != nil {
-		panic(fmt.Sprintf("bug: a splice of meta broke the resource: %v", err))
+// edited returns the resource with other text at a place, and with the offsets that the text moves. What the place itself was
+// is for the caller to say.
+func (r Resource) edited(at span, text string) Resource {
+	by := len(text) - (at.to - at.from)
+	moved := func(offset int) int {
+		if offset > at.from {
+			return offset + by
+		}
+		return offset
 	}
+	both := func(s span) span { return span{moved(s.from), moved(s.to)} }
+	out := r
+	out.Body, out.typeEnd, out.id, out.meta = splice(r.Body, at, text), moved(r.typeEnd), both(r.id), both(r.meta)
+	out.versionID, out.lastUpdated = both(r.versionID), both(r.lastUpdated)
 	return out
 }
 
