@@ -1,15 +1,18 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/tributary-sync/tributary/audit"
 	"github.com/tributary-sync/tributary/feed"
 	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/store"
+	"github.com/tributary-sync/tributary/syncerr"
 	"github.com/tributary-sync/tributary/version"
 )
 
@@ -19,15 +22,104 @@ const (
 	StateRestoredWhy = "restored_why"
 )
 
+// Suspect names own changes that may bear versions which were given twice: those of a replica above the sequence of the log up to
+// which they were pushed.
+type Suspect struct {
+	Replica version.Replica
+	Pushed  uint64
+}
+
+// stateSuspects holds the changes that a restored database has to have confirmed by its parent, before anything else is exchanged with it.
+const stateSuspects = "suspects"
+
+// Suspects returns what Restored left to be confirmed, nil where nothing is.
+func (e *Engine) Suspects(ctx context.Context) ([]Suspect, error) {
+	text, err := e.store.State(ctx, stateSuspects)
+	if err != nil || text == "" {
+		return nil, err
+	}
+	var out []Suspect
+	for _, line := range strings.Fields(text) {
+		replica, seq, _ := strings.Cut(line, "@")
+		n, err := strconv.ParseUint(seq, 10, 64)
+		if err != nil {
+			return nil, syncerr.New(syncerr.Internal, "read the state of the restore", "%q is no replica@sequence", line)
+		}
+		out = append(out, Suspect{version.Replica(replica), n})
+	}
+	return out, nil
+}
+
+func suspectsText(list []Suspect) string {
+	var lines []string
+	for _, s := range list {
+		lines = append(lines, string(s.Replica)+"@"+strconv.FormatUint(s.Pushed, 10))
+	}
+	return strings.Join(lines, " ")
+}
+
 // Restored gives a database that was found to be an older copy of itself, before it was written to, a new replica and a new epoch,
 // and audits why. Its versions stay: rows of the old replica are ordinary rows from now on (DESIGN.md 4.3). Ticks start anew
-// under the new replica.
-func (e *Engine) Restored(ctx context.Context, why string) error {
-	return e.reincarnate(ctx, why, false, "", 0, func(*store.Tx) ([]store.Row, error) { return nil, nil })
+// under the new replica. suspect is nil, or what the parent has to confirm first: the copy is of a time when the database was itself an
+// older copy, and nobody had found out yet.
+func (e *Engine) Restored(ctx context.Context, why string, suspect *Suspect) error {
+	suspects, err := e.Suspects(ctx)
+	if err != nil {
+		return err
+	}
+	if suspect != nil {
+		suspects = append(suspects, *suspect)
+	}
+	old := e.store.Identity().Replica
+	return e.store.Reincarnate(ctx, func(tx *store.Tx) error {
+		if err := e.announce(tx, old, why, 0); err != nil {
+			return err
+		}
+		return tx.SetState(stateSuspects, suspectsText(suspects))
+	})
 }
 
 // Confirm asks a peer for its copies of versions; what it does not have is left out (resourcemanager.Client.Fetch).
 type Confirm func(context.Context, []feed.Ref) ([]feed.Event, error)
+
+// ConfirmRestored asks the parent for the changes that Restored left to be confirmed. It returns whether some were not, so that the
+// database has a new replica and a new log now (as RestoredLate).
+func (e *Engine) ConfirmRestored(ctx context.Context, confirm Confirm) (bool, error) {
+	suspects, err := e.Suspects(ctx)
+	if err != nil || suspects == nil {
+		return false, err
+	}
+	own, _, err := e.unconfirmed(ctx, suspects, confirm)
+	if err != nil {
+		return false, err
+	}
+	if len(own) == 0 {
+		return false, e.store.Write(ctx, func(tx *store.Tx) error { return tx.SetState(stateSuspects, "") })
+	}
+	now := e.store.Identity().Replica
+	return true, e.reincarnate(ctx, "its parent does not have what it wrote before the copy was made", "", suspects, func(tx *store.Tx) ([]store.Row, error) {
+		return withLater(tx, now, own)
+	})
+}
+
+// withLater adds the rows that a replica wrote of the same keys: they have seen what gets a new name.
+func withLater(tx *store.Tx, now version.Replica, own []store.Row) ([]store.Row, error) {
+	keys := map[fhir.Key]bool{}
+	for _, row := range own {
+		keys[row.Key] = true
+	}
+	later, err := tx.OwnAbove(now, 0)
+	if err != nil {
+		return nil, err
+	}
+	for _, row := range later {
+		if keys[row.Key] {
+			own = append(own, row)
+		}
+	}
+	slices.SortFunc(own, func(a, b store.Row) int { return cmp.Compare(a.Seq, b.Seq) })
+	return own, nil
+}
 
 // RestoredLate does the same for a database that may have been written to before a peer's memory showed that it is an older copy. Its
 // own changes above the sequence pushed may bear versions that it had given before; they are held against what the parent has.
@@ -35,108 +127,157 @@ type Confirm func(context.Context, []feed.Ref) ([]feed.Event, error)
 // vector cut to the last tick that was pushed, so that two contents never stand under one version. epoch is the one that the peer
 // remembers: from now on it is known to be past.
 func (e *Engine) RestoredLate(ctx context.Context, why, epoch string, pushed uint64, confirm Confirm) error {
-	old := e.store.Identity().Replica
-	var own []store.Row
-	var head uint64
-	err := e.store.Read(ctx, func(r *store.Reader) error {
-		var err error
-		if own, err = r.OwnAbove(old, pushed); err == nil {
-			head, err = r.Head()
-		}
-		return err
-	})
+	suspects, err := e.Suspects(ctx)
 	if err != nil {
 		return err
 	}
+	old := e.store.Identity().Replica
+	suspects = append(suspects, Suspect{old, pushed})
+	own, head, err := e.unconfirmed(ctx, suspects, confirm)
+	if err != nil {
+		return err
+	}
+	return e.reincarnate(ctx, why, epoch, suspects, func(tx *store.Tx) ([]store.Row, error) {
+		since, err := tx.OwnAbove(old, head) // what an application wrote while the peer was asked
+		return slices.Concat(own, since), err
+	})
+}
+
+// unconfirmed returns the rows of the suspects that the peer does not have with the same content, in the order of the log, and the
+// head of the log up to which it was looked.
+func (e *Engine) unconfirmed(ctx context.Context, suspects []Suspect, confirm Confirm) ([]store.Row, uint64, error) {
+	var own []store.Row
+	var head uint64
+	err := e.store.Read(ctx, func(r *store.Reader) error {
+		for _, s := range suspects {
+			rows, err := r.OwnAbove(s.Replica, s.Pushed)
+			if err != nil {
+				return err
+			}
+			own = append(own, rows...)
+		}
+		var err error
+		head, err = r.Head()
+		return err
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	slices.SortFunc(own, func(a, b store.Row) int { return cmp.Compare(a.Seq, b.Seq) })
 	confirmed := map[feed.Ref]version.Hash{}
-	for part := own; len(part) > 0; {
-		n := min(len(part), 100)
-		refs := make([]feed.Ref, n)
-		for i, row := range part[:n] {
+	for part := range slices.Chunk(own, 100) {
+		refs := make([]feed.Ref, len(part))
+		for i, row := range part {
 			refs[i] = feed.Ref{Key: row.Key, Version: row.Stamp.Version}
 		}
 		got, err := confirm(ctx, refs)
 		if err != nil {
-			return err
+			return nil, 0, err
 		}
 		for _, ev := range got {
 			confirmed[feed.Ref{Key: ev.Key, Version: ev.Stamp.Version}] = ev.Stamp.Hash
 		}
-		part = part[n:]
 	}
-	var again []store.Row
-	for _, row := range own {
-		if h, ok := confirmed[feed.Ref{Key: row.Key, Version: row.Stamp.Version}]; !ok || h != row.Stamp.Hash {
-			again = append(again, row)
+	own = slices.DeleteFunc(own, func(row store.Row) bool {
+		h, ok := confirmed[feed.Ref{Key: row.Key, Version: row.Stamp.Version}]
+		return ok && h == row.Stamp.Hash
+	})
+	return own, head, nil
+}
+
+// announce tells the audit and `tributary status` that the database goes on under a new replica.
+func (e *Engine) announce(tx *store.Tx, old version.Replica, why string, again int) error {
+	tx.Audit(audit.Record{
+		Operation: audit.Admin, Outcome: audit.Done, Action: "RESTORED", LocalURL: e.cfg.URL,
+		Details: fmt.Sprintf("this database is an older copy: %s. It goes on as replica %s instead of %s; %d changes that nobody else has are written again; "+
+			"parent and children are read and offered everything again", why, tx.Identity().Replica, old, again),
+	})
+	if err := tx.SetState(StateRestored, strconv.FormatInt(tx.Now(), 10)); err != nil {
+		return err
+	}
+	return tx.SetState(StateRestoredWhy, why)
+}
+
+// reincarnate gives the database a new replica under which the rows are written again.
+func (e *Engine) reincarnate(ctx context.Context, why, epoch string, suspects []Suspect, rows func(*store.Tx) ([]store.Row, error)) error {
+	old := e.store.Identity().Replica
+	return e.store.Reincarnate(ctx, func(tx *store.Tx) error {
+		again, err := rows(tx)
+		if err != nil {
+			return err
 		}
-	}
-	return e.reincarnate(ctx, why, true, epoch, pushed, func(tx *store.Tx) ([]store.Row, error) {
-		since, err := tx.OwnAbove(old, head) // what an application wrote while the peer was asked
-		return slices.Concat(again, since), err
+		if err := e.announce(tx, old, why, len(again)); err != nil {
+			return err
+		}
+		if err := tx.PassEpoch(epoch); err != nil {
+			return err
+		}
+		if err := tx.SetState(stateSuspects, ""); err != nil {
+			return err
+		}
+		last := map[version.Replica]map[string]uint64{}
+		for _, s := range suspects {
+			if last[s.Replica], err = tx.LastTicks(s.Replica, s.Pushed); err != nil {
+				return err
+			}
+			if err := tx.CutKnowledge(s.Replica, last[s.Replica]); err != nil {
+				return err
+			}
+		}
+		newest, err := relabel(tx, again, last)
+		if err != nil {
+			return err
+		}
+		return grow(tx, again, newest)
 	})
 }
 
-func (e *Engine) reincarnate(ctx context.Context, why string, late bool, epoch string, pushed uint64, unconfirmed func(*store.Tx) ([]store.Row, error)) error {
-	old := e.store.Identity().Replica
-	return e.store.Reincarnate(ctx, func(tx *store.Tx) error {
-		again, err := unconfirmed(tx)
+// relabel writes rows again under the new replica, in their order, with the entries of the old replicas cut to their last sure ticks. It
+// returns the newest name of each key.
+func relabel(tx *store.Tx, again []store.Row, last map[version.Replica]map[string]uint64) (map[fhir.Key]version.Version, error) {
+	seen := map[fhir.Key]version.Vector{}
+	newest := map[fhir.Key]version.Version{}
+	for _, row := range again {
+		v, err := tx.NextTick(row.Key.Type)
+		if err != nil {
+			return nil, err
+		}
+		s := row.Stamp
+		if s.Origin == s.Version {
+			s.Origin, s.Author = v, v.Replica
+		}
+		s.Version = v
+		for replica, ticks := range last {
+			s.Vector = s.Vector.Cut(replica, ticks[row.Key.Type])
+			if s.Origin.Replica == replica && s.Origin.Tick > ticks[row.Key.Type] {
+				s.Origin, s.Author = v, v.Replica
+			}
+		}
+		s.Vector = s.Vector.Union(seen[row.Key]).With(v)
+		seen[row.Key], newest[row.Key] = s.Vector, v
+		if err := tx.Relabel(row.Seq, row.Key, s); err != nil {
+			return nil, err
+		}
+	}
+	return newest, nil
+}
+
+// grow lets a copy that came later see what has a new name now.
+func grow(tx *store.Tx, again []store.Row, newest map[fhir.Key]version.Version) error {
+	for _, row := range again {
+		v, ok := newest[row.Key]
+		if delete(newest, row.Key); !ok {
+			continue
+		}
+		cur, _, err := tx.Current(row.Key)
 		if err != nil {
 			return err
 		}
-		tx.Audit(audit.Record{
-			Operation: audit.Admin, Outcome: audit.Done, Action: "RESTORED", LocalURL: e.cfg.URL,
-			Details: fmt.Sprintf("this database is an older copy: %s. It goes on as replica %s instead of %s; %d changes that nobody else has are written again; "+
-				"parent and children are read and offered everything again", why, tx.Identity().Replica, old, len(again)),
-		})
-		if err := tx.SetState(StateRestored, strconv.FormatInt(tx.Now(), 10)); err != nil {
-			return err
-		}
-		if err := tx.SetState(StateRestoredWhy, why); err != nil {
-			return err
-		}
-		if err := tx.PassEpoch(epoch); err != nil || !late {
-			return err
-		}
-		ticks, err := tx.LastTicks(old, pushed)
-		if err != nil {
-			return err
-		}
-		if err := tx.CutKnowledge(old, ticks); err != nil {
-			return err
-		}
-		seen := map[fhir.Key]version.Vector{}
-		newest := map[fhir.Key]version.Version{}
-		for _, row := range again {
-			v, err := tx.NextTick(row.Key.Type)
-			if err != nil {
-				return err
-			}
-			s, last := row.Stamp, ticks[row.Key.Type]
-			s.Version, s.Author = v, v.Replica
-			s.Vector = s.Vector.Cut(old, last).Union(seen[row.Key]).With(v)
-			if s.Origin.Replica == old && s.Origin.Tick > last {
-				s.Origin = v
-			}
-			seen[row.Key], newest[row.Key] = s.Vector, v
-			if err := tx.Relabel(row.Seq, row.Key, s); err != nil {
+		if s := cur.Stamp.Seeing(version.Vector{v}); !s.Vector.Equal(cur.Stamp.Vector) {
+			if _, err := tx.Put(store.Change{Key: row.Key, Action: actionOf(s), Stamp: s}); err != nil {
 				return err
 			}
 		}
-		for _, row := range again { // a copy that came later has seen what has a new name now
-			v, ok := newest[row.Key]
-			if delete(newest, row.Key); !ok {
-				continue
-			}
-			cur, _, err := tx.Current(row.Key)
-			if err != nil {
-				return err
-			}
-			if s := cur.Stamp.Seeing(version.Vector{v}); !s.Vector.Equal(cur.Stamp.Vector) {
-				if _, err := tx.Put(store.Change{Key: row.Key, Action: actionOf(s), Stamp: s}); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	})
+	}
+	return nil
 }

@@ -6,11 +6,15 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/tributary-sync/tributary/config"
+	"github.com/tributary-sync/tributary/control"
+	"github.com/tributary-sync/tributary/engine"
 	"github.com/tributary-sync/tributary/store"
 	"github.com/tributary-sync/tributary/syncerr"
+	"github.com/tributary-sync/tributary/version"
 )
 
 // noncePath returns the file that holds the database's nonce: beside the data folder and not in it, so that putting back a copy of
@@ -25,7 +29,7 @@ func noncePath(cfg config.Config) string {
 // no version is minted twice, and what it lost comes back from its peers, who read and offer everything again.
 func (n *Node) incarnate(ctx context.Context) error {
 	path := noncePath(n.cfg)
-	inFile, err := readNonce(path)
+	inFile, late, err := readNonce(path)
 	if err != nil {
 		return err
 	}
@@ -34,7 +38,15 @@ func (n *Node) incarnate(ctx context.Context) error {
 		return err
 	}
 	if now != "" && inFile != now && inFile != before {
-		if err := n.engine.Restored(ctx, "its nonce is not the one in "+path); err != nil {
+		var suspect *engine.Suspect
+		if now := n.store.Identity().Replica; slices.Contains(late, now) {
+			pushed, err := n.pushed(ctx)
+			if err != nil {
+				return err
+			}
+			suspect = &engine.Suspect{Replica: now, Pushed: pushed}
+		}
+		if err := n.engine.Restored(ctx, "its nonce is not the one in "+path, suspect); err != nil {
 			return err
 		}
 		n.deps.Log.Warn("the database is an older copy: it goes on under a new replica", "replica", string(n.store.Identity().Replica))
@@ -48,11 +60,39 @@ func (n *Node) incarnate(ctx context.Context) error {
 	return nil
 }
 
+// pushed returns up to which sequence the parent has this node's log.
+func (n *Node) pushed(ctx context.Context) (uint64, error) {
+	pos, err := n.store.Position(ctx, "parent", control.Push)
+	if err != nil || pos.Epoch != n.store.Identity().Epoch {
+		return 0, err
+	}
+	return pos.Seq, nil
+}
+
+// foundLate notes in the file that this replica's last changes have other names now. A backup that was made before that was found out
+// still has them under the old ones.
+func (n *Node) foundLate() error {
+	n.nonce.Lock()
+	defer n.nonce.Unlock()
+	path := noncePath(n.cfg)
+	nonce, late, err := readNonce(path)
+	if now := n.store.Identity().Replica; err == nil && !slices.Contains(late, now) {
+		err = replaceNonce(path, nonce, append(late, now))
+	}
+	return err
+}
+
 // rotate gives database and file a new nonce. The database keeps the one before, so that a crash between the two is no restore. It is
 // done at each start and every hour, so that a copy of the database soon has a nonce that is past.
 func (n *Node) rotate(ctx context.Context) error {
+	n.nonce.Lock()
+	defer n.nonce.Unlock()
 	path, next := noncePath(n.cfg), n.store.NewUUID()
-	if err := writeNonce(path+".new", next); err != nil {
+	_, late, err := readNonce(path)
+	if err != nil {
+		return err
+	}
+	if err := writeNonce(path+".new", next, late); err != nil {
 		return err // nothing is changed: the file and the database still agree
 	}
 	if err := n.store.Write(ctx, func(tx *store.Tx) error { return tx.SetNonce(next) }); err != nil {
@@ -61,20 +101,39 @@ func (n *Node) rotate(ctx context.Context) error {
 	return unwritable(path, os.Rename(path+".new", path))
 }
 
-func readNonce(path string) (string, error) {
+// readNonce returns the first word of the file and, from the lines behind it, the replicas that were found to be older copies late.
+func readNonce(path string) (nonce string, late []version.Replica, err error) {
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
+		return "", nil, nil
 	}
-	return strings.TrimSpace(string(b)), syncerr.Wrap(syncerr.Usage, "read the nonce of the database", err)
+	for i, line := range strings.Fields(string(b)) {
+		if i == 0 {
+			nonce = line
+		} else {
+			late = append(late, version.Replica(line))
+		}
+	}
+	return nonce, late, syncerr.Wrap(syncerr.Usage, "read the nonce of the database", err)
 }
 
-func writeNonce(path, nonce string) error {
+func replaceNonce(path, nonce string, late []version.Replica) error {
+	if err := writeNonce(path+".new", nonce, late); err != nil {
+		return err
+	}
+	return unwritable(path, os.Rename(path+".new", path))
+}
+
+func writeNonce(path, nonce string, late []version.Replica) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return unwritable(path, err)
 	}
-	_, err = f.WriteString(nonce + "\n")
+	text := nonce + "\n"
+	for _, r := range late {
+		text += string(r) + "\n"
+	}
+	_, err = f.WriteString(text)
 	return unwritable(path, errors.Join(err, f.Sync(), f.Close()))
 }
 

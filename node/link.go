@@ -152,6 +152,11 @@ func (l *link) recall(ctx context.Context, saw string) error {
 		return err
 	}
 	n, has := l.node, false
+	if again, err := n.engine.ConfirmRestored(ctx, l.client.Fetch); err != nil {
+		return err
+	} else if again {
+		return l.renewed()
+	}
 	err = n.store.Read(ctx, func(r *store.Reader) error {
 		var err error
 		has, err = r.Has(h)
@@ -170,18 +175,22 @@ func (l *link) restored(ctx context.Context, why error) error {
 
 func (l *link) reincarnate(ctx context.Context, why, epoch string) error {
 	n := l.node
-	pos, err := n.store.Position(ctx, "parent", control.Push)
+	pushed, err := n.pushed(ctx)
 	if err != nil {
 		return err
 	}
-	pushed := pos.Seq
-	if pos.Epoch != n.store.Identity().Epoch {
-		pushed = 0
+	if err := n.foundLate(); err != nil {
+		return err
 	}
 	if err := n.engine.RestoredLate(ctx, why, epoch, pushed, l.client.Fetch); err != nil {
 		return err
 	}
-	n.deps.Log.Warn("the database is an older copy: it goes on under a new replica", "replica", string(n.store.Identity().Replica))
+	return l.renewed()
+}
+
+// renewed ends the pass of a database that has a new log now.
+func (l *link) renewed() error {
+	l.node.deps.Log.Warn("the database is an older copy: it goes on under a new replica", "replica", string(l.node.store.Identity().Replica))
 	l.client.Forget()
 	return syncerr.New(syncerr.EpochChanged, "sync", "this node was restored and has a new log")
 }

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -72,7 +73,8 @@ type Node struct {
 	control *control.Control
 	api     *api.Server
 	handler http.Handler
-	link    *link // to the parent; nil at the top
+	link    *link      // to the parent; nil at the top
+	nonce   sync.Mutex // held while the file of the nonce is replaced
 }
 
 // Init makes the database, the key pair and the operator's token of a new node. It returns a Conflict error where they exist.

@@ -11,6 +11,8 @@ import (
 	"github.com/tributary-sync/tributary/engine"
 	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/node"
+	"github.com/tributary-sync/tributary/syncerr"
+	"github.com/tributary-sync/tributary/version"
 )
 
 // again starts a node on the data that another one left.
@@ -110,5 +112,91 @@ func TestRestartIsNoRestore(t *testing.T) {
 	}
 	if now := again(t, r.cfg).Engine().Store().Identity(); now != was {
 		t.Errorf("got %+v, want %+v", now, was)
+	}
+}
+
+// A machine is put back as a whole, writes, and is backed up before its parent is met, who then finds it out: what it had written gets
+// new names. The backup still has the old ones. When the database alone is put back from it, the nonce tells, and what the parent does
+// not confirm of that time is written again, so that no version stands for two changes (core-review rule 8).
+func TestBackupOfASecondLife(t *testing.T) {
+	ctx := context.Background()
+	parent := start(t, "parent", nil, node.Deps{}, nil)
+	child := start(t, "child", parent, node.Deps{}, nil)
+	child.write(t, "Patient", "common", "x")
+	parent.await(t, "Patient", "common")
+	child.stop()
+	db, nonce := child.cfg.Store.DSN, filepath.Join(filepath.Dir(child.cfg.Node.DataDir), "."+filepath.Base(child.cfg.Node.DataDir)+".nonce")
+	first := map[string][]byte{db: read(t, db), nonce: read(t, nonce)}
+
+	n := again(t, child.cfg)
+	put(t, n, "first-life")
+	if _, err := n.Sync(ctx, "both"); err != nil {
+		t.Fatal(err)
+	}
+	end(t, n)
+	for path, b := range first {
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n = again(t, child.cfg)
+	put(t, n, "second-life") // bears the version that first-life has at the parent
+	end(t, n)
+	backup := read(t, db)
+	n = again(t, child.cfg)
+	for range 2 {
+		if _, err := n.Sync(ctx, "both"); err != nil && syncerr.KindOf(err) != syncerr.EpochChanged {
+			t.Fatal(err)
+		}
+	}
+	end(t, n)
+	if err := os.WriteFile(db, backup, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	n = again(t, child.cfg)
+	for range 3 {
+		if _, err := n.Sync(ctx, "both"); err != nil && syncerr.KindOf(err) != syncerr.EpochChanged {
+			t.Fatal(err)
+		}
+	}
+	versions := map[version.Version]string{}
+	for _, id := range []string{"first-life", "second-life"} {
+		k := fhir.Key{Type: "Patient", ID: id}
+		mine, ok, err := n.Engine().Store().Get(ctx, k)
+		theirs, also, perr := parent.Engine().Store().Get(ctx, k)
+		if err != nil || perr != nil || !ok || !also || mine.Stamp.Version != theirs.Stamp.Version {
+			t.Errorf("%s: child %s, parent %s; %v %v", id, mine.Stamp.Version, theirs.Stamp.Version, err, perr)
+		}
+		if other, twice := versions[mine.Stamp.Version]; twice {
+			t.Errorf("%s stands for %s and for %s", mine.Stamp.Version, other, id)
+		}
+		versions[mine.Stamp.Version] = id
+	}
+}
+
+func read(t *testing.T, path string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func end(t *testing.T, n *node.Node) {
+	t.Helper()
+	if err := n.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func put(t *testing.T, n *node.Node, id string) {
+	t.Helper()
+	r, err := fhir.Parse([]byte(`{"resourceType":"Patient","id":"`+id+`"}`), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n.Engine().Author(context.Background(), "test", []engine.Write{{Op: engine.Update, Key: r.Key, Body: r}}); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -231,7 +231,7 @@ func TestCatchUpOfAnotherScopeAndLog(t *testing.T) {
 	e.puller(y, []string{"Basic", "Flag"})
 	pass(1)
 	y.has(t, "Flag", "f", "active")
-	if err := e.eng.Restored(t.Context(), "test"); err != nil { // a new log, and a new replica
+	if err := e.eng.Restored(t.Context(), "test", nil); err != nil { // a new log, and a new replica
 		t.Fatal(err)
 	}
 	author(t, e.eng, basic("b", "two"))
