@@ -26,7 +26,7 @@ func (s *Server) atomPage(w http.ResponseWriter, r *http.Request) error {
 	category, resourceType := strings.ToLower(r.PathValue("category")), ""
 	if category != feed.CategoryAll {
 		var ok bool
-		if resourceType, ok = fhir.CanonicalType(category); !ok {
+		if resourceType, ok = fhir.CategoryType(category); !ok {
 			return syncerr.New(syncerr.NotFound, "read feed", "there is no category %.60q", category).
 				WithHint("Use all or a resource type, for example /ws/atomfeed/patient/recent")
 		}

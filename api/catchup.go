@@ -56,8 +56,8 @@ func typesOf(q url.Values) ([]string, error) {
 	}
 	var out []string
 	for _, t := range strings.Split(strings.Join(v, ","), ",") {
-		if !fhir.IsType(t) {
-			return nil, syncerr.New(syncerr.Invalid, "read types", "types: %.60q is not a resource type of FHIR R4", t)
+		if !fhir.IsSelector(t) {
+			return nil, syncerr.New(syncerr.Invalid, "read types", "types: %.60q is not a resource type", t)
 		}
 		out = append(out, t)
 	}

@@ -30,7 +30,7 @@ func replyOf(status int, c store.Copy) (reply, error) {
 // shown returns the resource of a copy as it goes out: the bytes as they were accepted, with meta.versionId and
 // meta.lastUpdated set (invariant 4).
 func shown(c store.Copy) ([]byte, error) {
-	r, err := fhir.Parse(c.Body, 0)
+	r, err := fhir.ParseAs(c.Key.Type, c.Body, 0)
 	if err != nil {
 		return nil, syncerr.New(syncerr.Internal, "read stored "+c.Key.String(), "%v", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/tributary-sync/tributary/feed"
+	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/resourcemanager"
 	"github.com/tributary-sync/tributary/syncerr"
 )
@@ -47,7 +48,7 @@ func (n *Node) Knowledge(ctx context.Context, types []string) ([]feed.Known, err
 		switch {
 		case l.Known == nil:
 			return syncerr.New(syncerr.Invalid, "ask what the parent knows", "it told something else")
-		case types != nil && !slices.Contains(types, l.Known.Type):
+		case !fhir.Selected(types, l.Known.Type):
 			return syncerr.New(syncerr.Invalid, "ask what the parent knows", "it told of %s, which was not asked for", l.Known.Type)
 		case slices.ContainsFunc(out, func(k feed.Known) bool { return k.Type == l.Known.Type }):
 			return syncerr.New(syncerr.Invalid, "ask what the parent knows", "it told of %s twice", l.Known.Type)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tributary-sync/tributary/feed"
+	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/syncerr"
 )
 
@@ -87,7 +88,7 @@ func misfit(what string) error {
 
 func typesFit(q feed.DigestQuery, parts []feed.Part) error {
 	for i, p := range parts {
-		if i > 0 && parts[i-1].Type >= p.Type || p.Listed || q.Types != nil && !slices.Contains(q.Types, p.Type) {
+		if i > 0 && parts[i-1].Type >= p.Type || p.Listed || !fhir.Selected(q.Types, p.Type) {
 			return misfit("it answered other types than were asked for")
 		}
 	}

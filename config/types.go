@@ -73,26 +73,74 @@ func (c Config) Client(d Direction, resourceType string) Client {
 	return ClientNode
 }
 
-// PullTypes returns the types that the node reads from its parent in alphabetical order: nil for all of them, empty and not
-// nil for none.
+// PullTypes returns the types that the node reads from its parent as fhir.Selected takes them, sorted: nil for all of them, empty and
+// not nil for none.
 func (c Config) PullTypes() []string { return c.typesOf(FromParent) }
 
-// PushTypes returns the types that the node sends to its parent in alphabetical order: nil for all of them, empty and not
-// nil for none.
+// PushTypes returns the types that the node sends to its parent as fhir.Selected takes them, sorted: nil for all of them, empty and
+// not nil for none.
 func (c Config) PushTypes() []string { return c.typesOf(ToParent) }
 
-func (c Config) typesOf(d Direction) []string {
-	all := fhir.Types()
-	wanted := make([]string, 0, len(all))
-	for _, t := range all {
-		if c.Wants(d, t) {
-			wanted = append(wanted, t)
-		}
-	}
-	rules, _ := c.rules(d)
-	if _, star := match(rules, AllTypes); star && len(wanted) == len(all) {
+// Exchanged returns the types that go either way between the node and its parent, in alphabetical order; nil for all of them.
+func (c Config) Exchanged() []string {
+	down, up := c.PullTypes(), c.PushTypes()
+	if down == nil || up == nil {
 		return nil
 	}
+	both, rest, _ := fhir.SplitSelection(slices.Concat(down, up))
+	if rest {
+		both = append(both, fhir.AnyREST)
+	}
+	slices.Sort(both)
+	return slices.Compact(both)
+}
+
+// Named returns the types of FHIR, and the REST types that a rule names, which go in a direction.
+func (c Config) Named(d Direction) []string {
+	var out []string
+	for _, t := range c.nameable(d) {
+		if c.Wants(d, t) {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// nameable returns the types of FHIR, and the REST types that rules name.
+func (c Config) nameable(d Direction) []string {
+	out := fhir.Types()
+	rules, _ := c.rules(d)
+	for _, r := range rules {
+		if fhir.IsREST(r.Type) {
+			out = append(out, r.Type)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func (c Config) typesOf(d Direction) []string {
+	rules, on := c.rules(d)
+	all, star := match(rules, AllTypes)
+	rest := on && star && all.on()
+	wanted := make([]string, 0, len(rules))
+	whole := rest
+	for _, t := range c.nameable(d) {
+		switch yes := c.Wants(d, t); {
+		case !yes && rest && fhir.IsREST(t):
+			wanted = append(wanted, fhir.Without(t))
+		case yes && (!rest || !fhir.IsREST(t)):
+			wanted = append(wanted, t)
+		}
+		whole = whole && c.Wants(d, t)
+	}
+	if whole {
+		return nil
+	}
+	if rest {
+		wanted = append(wanted, fhir.AnyREST)
+	}
+	slices.Sort(wanted)
 	return wanted
 }
 

@@ -11,6 +11,8 @@ import (
 
 func TestWants(t *testing.T) {
 	without := slices.DeleteFunc(fhir.Types(), func(s string) bool { return s == "Media" })
+	withoutRest := append(slices.Clone(without), fhir.AnyREST)
+	oneREST := append([]string{"-program"}, append(fhir.Types(), fhir.AnyREST)...)
 	rows := []struct {
 		name    string
 		enabled bool
@@ -26,7 +28,10 @@ func TestWants(t *testing.T) {
 		{"no rules", true, "https://p", nil, false, false, []string{}},
 		{"one", true, "https://p", []TypeRule{{Type: "Patient"}}, true, false, []string{"Patient"}},
 		{"two, in the order of names", true, "https://p", []TypeRule{{Type: "Patient"}, {Type: "Media"}}, true, true, []string{"Media", "Patient"}},
-		{"all but one", true, "https://p", []TypeRule{{Type: "*"}, {Type: "Media", Enabled: ref(false)}}, true, false, without},
+		{"all but one", true, "https://p", []TypeRule{{Type: "*"}, {Type: "Media", Enabled: ref(false)}}, true, false, withoutRest},
+		{"all, a REST type by name", true, "https://p", []TypeRule{{Type: "*"}, {Type: "program", Client: ClientREST}}, true, true, nil},
+		{"all but a REST type", true, "https://p", []TypeRule{{Type: "*"}, {Type: "program", Enabled: ref(false)}}, true, true, oneREST},
+		{"a REST type", true, "https://p", []TypeRule{{Type: "program"}, {Type: "Patient"}}, true, false, []string{"Patient", "program"}},
 		{"one against all switched off", true, "https://p", []TypeRule{{Type: "*", Enabled: ref(false)}, {Type: "Media", Enabled: ref(true)}}, false, true, []string{"Media"}},
 		{"all, one by name", true, "https://p", []TypeRule{{Type: "Media"}, {Type: "*"}}, true, true, nil},
 	}
@@ -52,6 +57,40 @@ func TestWants(t *testing.T) {
 				t.Errorf("%s, %s: the other direction wants something: %v", r.name, d, got)
 			}
 		}
+	}
+}
+
+func TestWantsREST(t *testing.T) {
+	for _, r := range []struct {
+		name           string
+		rules          []TypeRule
+		program, visit bool
+	}{
+		{"all", []TypeRule{{Type: "*"}}, true, true},
+		{"all but another", []TypeRule{{Type: "*"}, {Type: "Media", Enabled: ref(false)}}, true, true},
+		{"all but it", []TypeRule{{Type: "*"}, {Type: "program", Enabled: ref(false)}}, false, true},
+		{"it", []TypeRule{{Type: "program"}}, true, false},
+		{"another", []TypeRule{{Type: "Patient"}}, false, false},
+	} {
+		t.Run(r.name, func(t *testing.T) {
+			c := Default()
+			c.Parent.URL, c.Pull.Types = "https://p", r.rules
+			if c.Pulls("program") != r.program || c.Pulls("visittype") != r.visit {
+				t.Errorf("program %v, visittype %v", c.Pulls("program"), c.Pulls("visittype"))
+			}
+			// What the parent is told is what is wanted.
+			if list := c.PullTypes(); fhir.Selected(list, "program") != r.program || fhir.Selected(list, "visittype") != r.visit {
+				t.Errorf("the list %v", list)
+			}
+			both := c
+			both.Push.Types = []TypeRule{{Type: "visittype"}}
+			if x := both.Exchanged(); x != nil && !fhir.Selected(x, "visittype") {
+				t.Errorf("exchanged: %v", x)
+			}
+			if got := slices.Contains(c.Named(FromParent), "program"); got != (r.program && len(r.rules) > 0 && slices.ContainsFunc(r.rules, func(x TypeRule) bool { return x.Type == "program" })) {
+				t.Errorf("named %v", got)
+			}
+		})
 	}
 }
 

@@ -32,10 +32,13 @@ func (k *checker) rules(path, enabled string, rules []TypeRule) {
 }
 
 func (k *checker) resourceType(path, name string) {
-	if fhir.IsType(name) {
+	if fhir.IsKind(name) {
 		return
 	}
-	hint := "Use a type of https://hl7.org/fhir/R4/resourcelist.html"
+	hint := "Use a type of https://hl7.org/fhir/R4/resourcelist.html, or the lower-case name of a REST resource such as program"
+	if t, ok := fhir.CanonicalType(name); ok {
+		hint = "It is written " + t
+	}
 	if s := suggest(name, fhir.Types()); s != "" {
 		hint = "Did you mean " + s + "?"
 	}

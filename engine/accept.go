@@ -194,7 +194,7 @@ func (e *Engine) prepareOne(ev feed.Event) incoming {
 	if ev.Content == nil {
 		return in
 	}
-	r, err := fhir.Parse(ev.Content, e.limit)
+	r, err := fhir.ParseAs(ev.Key.Type, ev.Content, e.limit)
 	switch {
 	case err != nil:
 		in.refusal = syncerr.Wrap(syncerr.Invalid, "accept "+ev.Key.String(), err)

@@ -34,7 +34,7 @@ const (
 )
 
 // CategoryAll is the category of the feed that has every type.
-const CategoryAll = "all"
+const CategoryAll = fhir.CategoryAll
 
 // AtomPage is one page of a feed. Page n of a category has for ever the events that are n-th in order of commit, oldest first;
 // what it lacks of PageSize comes later (RFC 5005 section 4).
@@ -123,7 +123,7 @@ func (p *AtomPage) check() error {
 	bad := func(format string, args ...any) error {
 		return syncerr.New(syncerr.Invalid, "check page", format, args...)
 	}
-	resource, known := fhir.CanonicalType(p.Category)
+	resource, known := fhir.CategoryType(p.Category)
 	switch {
 	case !strings.Contains(p.Base, "://") || strings.HasSuffix(p.Base, "/"):
 		return bad("base %q is not an absolute URL without a slash at its end", p.Base)
@@ -226,6 +226,10 @@ func (p *AtomPage) links() []feeds.AtomLink {
 func (p *AtomPage) entry(e *Event) atomEntry {
 	s := &e.Stamp
 	at := instant(e.Committed)
+	alternate, href := fhirType, p.Base+"/fhir/R4/"+e.Key.String()+"/_history/"+s.Version.String()
+	if fhir.IsREST(e.Key.Type) {
+		alternate, href = "application/json", p.Base+"/rest/v1/"+e.Key.String()
+	}
 	return atomEntry{
 		AtomEntry: feeds.AtomEntry{
 			Title:     e.Key.Type,
@@ -233,7 +237,7 @@ func (p *AtomPage) entry(e *Event) atomEntry {
 			Id:        EntryID(p.Epoch, e.Seq),
 			Published: at,
 			Links: []feeds.AtomLink{{
-				Rel: "alternate", Type: fhirType, Href: p.Base + "/fhir/R4/" + e.Key.String() + "/_history/" + s.Version.String(),
+				Rel: "alternate", Type: alternate, Href: href,
 			}},
 		},
 		Category: []atomCategory{{string(e.Action)}, {strings.ToLower(e.Key.Type)}},
@@ -248,6 +252,9 @@ func (p *AtomPage) entry(e *Event) atomEntry {
 // content returns the JSON map of base-relative links. It has no ampersand: ROME, which the Java client reads with, would
 // take one for an entity even inside CDATA.
 func (p *AtomPage) content(k fhir.Key) string {
+	if fhir.IsREST(k.Type) {
+		return `{"rest":"/ws/rest/v1/` + k.String() + `?v=full"}`
+	}
 	rest := ""
 	if c := p.Rest[k.Type]; c != "" {
 		rest = `"rest":"/ws/rest/v1/` + c + "/" + k.ID + `?v=full",`

@@ -120,7 +120,11 @@ func readEntry(p *atom.Entry, a *aside) (AtomEntry, error) {
 		e.Categories = append(e.Categories, c.Term)
 	}
 	e.Action, e.Category = tags(e.Categories)
-	e.Key = linkKey(e.ContentLinks["fhir"])
+	if e.Key = linkKey(e.ContentLinks["fhir"]); e.Key == (fhir.Key{}) {
+		if k := linkKey(e.ContentLinks["rest"]); fhir.IsREST(k.Type) {
+			e.Key = k
+		}
+	}
 	if a.stamp != nil {
 		if err := e.readStamp(a.stamp); err != nil {
 			return e, syncerr.Wrap(syncerr.Invalid, "read feed, entry "+e.Key.String(), err)
@@ -227,7 +231,7 @@ func contentLinks(s string) map[string]string {
 	return map[string]string{"url": s}
 }
 
-// linkKey returns the key that a FHIR link ends with, the zero key for any other link.
+// linkKey returns the key that a FHIR link, or one to a REST document, ends with, the zero key for any other link.
 func linkKey(link string) fhir.Key {
 	u, err := url.Parse(link)
 	if err != nil {

@@ -71,6 +71,9 @@ type Part struct {
 	Copies []Copy `json:"copies,omitempty"`
 }
 
+// maxTypes bounds the types that one question names: there are 146 of FHIR, and as many REST types as implementers care to have.
+const maxTypes = 1000
+
 // DigestQuery is one of three questions about what a node has: about whole types (Type is empty; Types are those meant, nil for all),
 // about ranges of ids of a type, which follow each other and do not overlap, or about the copies of the ids that are named.
 type DigestQuery struct {
@@ -88,20 +91,20 @@ func (q DigestQuery) Validate() error {
 		return syncerr.New(syncerr.Invalid, "compare", format, args...)
 	}
 	switch {
-	case q.Type != "" && !fhir.IsType(q.Type):
-		return bad("%.60q is not a resource type of FHIR R4", q.Type)
+	case q.Type != "" && !fhir.IsKind(q.Type):
+		return bad("%.60q is not a resource type", q.Type)
 	case q.Type == "" && (len(q.Ranges) > 0 || len(q.IDs) > 0):
 		return bad("the resource type of the ranges or ids is missing")
 	case q.Type != "" && (len(q.Ranges) > 0) == (len(q.IDs) > 0):
 		return bad("either ranges or ids are asked for")
-	case len(q.Ranges) > MaxRanges || len(q.IDs) > MaxIDs || len(q.Types) > len(fhir.Types()):
+	case len(q.Ranges) > MaxRanges || len(q.IDs) > MaxIDs || len(q.Types) > maxTypes:
 		return bad("more than %d ranges or %d ids in one question", MaxRanges, MaxIDs)
 	case q.Parts < 0 || q.Parts > MaxParts || q.List < 0 || q.List > MaxListed:
 		return bad("a range is cut into at most %d parts, and at most %d copies are listed", MaxParts, MaxListed)
 	}
 	for _, t := range q.Types {
-		if !fhir.IsType(t) {
-			return bad("%.60q is not a resource type of FHIR R4", t)
+		if !fhir.IsSelector(t) {
+			return bad("%.60q is not a resource type", t)
 		}
 	}
 	for i, r := range q.Ranges {

@@ -44,8 +44,8 @@ func (k Known) Check() error {
 	bad := func(format string, args ...any) error {
 		return syncerr.New(syncerr.Invalid, "read knowledge", format, args...)
 	}
-	if !fhir.IsType(k.Type) {
-		return bad("%.60q is not a resource type of FHIR R4", k.Type)
+	if !fhir.IsKind(k.Type) {
+		return bad("%.60q is not a resource type", k.Type)
 	}
 	if len(k.Lacks) > maxLacks {
 		return bad("%s has %d exceptions, at most %d are taken", k.Type, len(k.Lacks), maxLacks)

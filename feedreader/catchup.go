@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/tributary-sync/tributary/feed"
+	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/syncerr"
 )
 
@@ -35,7 +36,7 @@ const (
 // wanted, and a page that ends nowhere or somewhere else than its list began, are an Invalid error; more than this node should hold
 // between two marks is a TooLarge one.
 func (r Reader) List(ctx context.Context, l Lister, req feed.CatchUp, epoch string, flush func(Part) error) (more bool, err error) {
-	c := collector{limit: r, flush: flush, wanted: wanted(req.Types)}
+	c := collector{limit: r, flush: flush, wanted: fhir.Selection(req.Types)}
 	end, err := l.CatchUp(ctx, req, c.take)
 	if err != nil {
 		if syncerr.KindOf(err) == syncerr.Transient && c.failed == nil && ctx.Err() == nil {
@@ -64,7 +65,7 @@ func (r Reader) List(ctx context.Context, l Lister, req feed.CatchUp, epoch stri
 type collector struct {
 	limit  Reader
 	flush  func(Part) error
-	wanted map[string]bool
+	wanted func(resourceType string) bool
 
 	ready      []feed.Event // up to the last mark
 	readyNames []feed.Name
@@ -83,7 +84,7 @@ func (c *collector) take(l feed.Line) error {
 	case l.Event != nil:
 		if l.Event.Seq != 0 || l.Event.Unit != "" {
 			c.failed = syncerr.New(syncerr.Invalid, "catch up", "%s stands in the list as change %d of a log: a list is of copies", l.Event.Key, l.Event.Seq)
-		} else if c.wanted != nil && !c.wanted[l.Event.Key.Type] {
+		} else if !c.wanted(l.Event.Key.Type) {
 			c.failed = syncerr.New(syncerr.Invalid, "catch up", "%s stands in the list, and its type was not asked for", l.Event.Key)
 		}
 		c.open, c.bytes, c.unmarked = append(c.open, *l.Event), c.bytes+len(l.Event.Content), c.unmarked+len(l.Event.Content)

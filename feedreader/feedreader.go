@@ -6,6 +6,7 @@ import (
 	"context"
 
 	"github.com/tributary-sync/tributary/feed"
+	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/syncerr"
 )
 
@@ -41,7 +42,7 @@ type Reader struct {
 // of other types than wanted or out of order are an Invalid error, and nothing behind the last
 // flushed batch counts as read.
 func (r Reader) Page(ctx context.Context, req feed.Request, flush func(Batch) error) (feed.End, error) {
-	c := cutter{limit: r, flush: flush, epoch: req.After.Epoch, last: req.After.Seq, wanted: wanted(req.Types)}
+	c := cutter{limit: r, flush: flush, epoch: req.After.Epoch, last: req.After.Seq, wanted: fhir.Selection(req.Types)}
 	end, err := r.Source.Read(ctx, req, c.take)
 	if err != nil {
 		if syncerr.KindOf(err) == syncerr.Transient && c.failed == nil && ctx.Err() == nil {
@@ -64,23 +65,12 @@ func (r Reader) Page(ctx context.Context, req feed.Request, flush func(Batch) er
 	return end, flush(Batch{Events: c.events, Names: c.names, Cursor: end.Cursor, Backlog: end.Backlog, Last: true, Known: c.known, Revision: end.Revision})
 }
 
-func wanted(types []string) map[string]bool {
-	if types == nil {
-		return nil
-	}
-	m := make(map[string]bool, len(types))
-	for _, t := range types {
-		m[t] = true
-	}
-	return m
-}
-
 type cutter struct {
 	limit  Reader
 	flush  func(Batch) error
 	epoch  string
 	last   uint64
-	wanted map[string]bool
+	wanted func(resourceType string) bool
 
 	events []feed.Event
 	unit   []feed.Event // of the transaction that has begun and is not whole yet
@@ -109,7 +99,7 @@ func (c *cutter) event(ev feed.Event) error {
 		return syncerr.New(syncerr.Invalid, "read feed", "event %d of %s follows event %d: the page is out of order", ev.Seq, ev.Key, c.last)
 	}
 	c.last = ev.Seq
-	if c.wanted != nil && !c.wanted[ev.Key.Type] {
+	if !c.wanted(ev.Key.Type) {
 		return syncerr.New(syncerr.Invalid, "read feed", "event %d is of type %s, which was not asked for", ev.Seq, ev.Key.Type)
 	}
 	if len(c.unit) > 0 && ev.Unit != c.unit[0].Unit {

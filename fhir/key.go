@@ -6,7 +6,8 @@ import (
 	"github.com/tributary-sync/tributary/syncerr"
 )
 
-// Key names a resource: Type/id. FHIR R4 section 2.1.3 (id: [A-Za-z0-9\-\.]{1,64}).
+// Key names a resource: Type/id. FHIR R4 section 2.1.3 (id: [A-Za-z0-9\-\.]{1,64}). Types of FHIR begin with a capital, REST types
+// (IsREST) do not.
 type Key struct {
 	Type string
 	ID   string
@@ -28,7 +29,7 @@ func (k Key) Compare(o Key) int {
 	return strings.Compare(k.ID, o.ID)
 }
 
-// ParseKey reads "Type/id". It returns an Invalid error where the type is no R4 type or the id is malformed.
+// ParseKey reads "Type/id". It returns an Invalid error where the type is neither an R4 type nor a REST type or the id is malformed.
 func ParseKey(s string) (Key, error) {
 	t, id, ok := strings.Cut(s, "/")
 	if !ok {
@@ -38,10 +39,10 @@ func ParseKey(s string) (Key, error) {
 	return k, k.Validate()
 }
 
-// Validate returns an Invalid error where the type is no R4 type or the id is malformed.
+// Validate returns an Invalid error where the type is neither an R4 type nor a REST type or the id is malformed.
 func (k Key) Validate() error {
-	if !IsType(k.Type) {
-		return syncerr.New(syncerr.Invalid, "read key", "%.60q is not a resource type of FHIR R4", k.Type)
+	if !IsKind(k.Type) {
+		return syncerr.New(syncerr.Invalid, "read key", "%.60q is neither a resource type of FHIR R4 nor a REST type", k.Type)
 	}
 	if !ValidID(k.ID) {
 		return syncerr.New(syncerr.Invalid, "read key", "%.100q is not a FHIR id (1 to 64 of A-Z a-z 0-9 - .)", k.ID)

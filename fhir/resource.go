@@ -34,6 +34,7 @@ type Resource struct {
 	versionID   span // member meta.versionId, name and value
 	lastUpdated span // member meta.lastUpdated, name and value
 	metaOther   bool // meta has other members than those two
+	rest        bool // a REST document: it has a uuid, no resourceType, no id and no meta
 }
 
 type span struct{ from, to int }
@@ -158,14 +159,18 @@ func (r *Resource) locate() error {
 		if err != nil {
 			return jsonError(err)
 		}
-		switch name.String() {
-		case "resourceType":
+		switch n := name.String(); {
+		case r.rest && n == "uuid":
+			err = readString(d, "uuid", &r.Key.ID, &r.id)
+		case r.rest:
+			err = d.SkipValue()
+		case n == "resourceType":
 			if err = readString(d, "resourceType", &r.Key.Type, nil); err == nil {
 				r.typeEnd = int(d.InputOffset())
 			}
-		case "id":
+		case n == "id":
 			err = readString(d, "id", &r.Key.ID, &r.id)
-		case "meta":
+		case n == "meta":
 			err = r.locateMeta(d)
 		default:
 			err = d.SkipValue()
@@ -181,6 +186,9 @@ func (r *Resource) locate() error {
 		return invalid("there is more after the resource, at byte %d", d.InputOffset())
 	}
 	switch {
+	case r.rest && !r.id.empty() && !ValidID(r.Key.ID):
+		return invalid("uuid: %.100q is not one (1 to 64 of A-Z a-z 0-9 - .)", r.Key.ID)
+	case r.rest:
 	case r.Key.Type == "":
 		return invalid("resourceType is missing")
 	case !IsType(r.Key.Type):
@@ -285,10 +293,13 @@ func kindName(k jsontext.Kind) string {
 	}
 }
 
-// WithID returns the resource with its id set, keeping all other bytes. It returns an Invalid error for a malformed id.
+// WithID returns the resource with its id, or the uuid of a REST document, set, keeping all other bytes. It returns an Invalid error for a malformed id.
 func (r Resource) WithID(id string) (Resource, error) {
 	if !ValidID(id) {
 		return Resource{}, invalid("id: %.100q is not a FHIR id", id)
+	}
+	if r.rest {
+		return r.withUUID(id)
 	}
 	if r.Key.Type == "" {
 		return Resource{}, invalid("there is no resource to give the id %q", id)
@@ -360,7 +371,11 @@ func (r Resource) edited(at span, text string) Resource {
 }
 
 // WithMeta returns the body with meta.versionId and meta.lastUpdated (an RFC 3339 instant) set, all other bytes kept.
+// A REST document has no meta and stays as it is.
 func (r Resource) WithMeta(versionID, lastUpdated string) []byte {
+	if r.rest {
+		return r.Body
+	}
 	bare := r.Bare()
 	m := `"versionId":"` + versionID + `","lastUpdated":"` + lastUpdated + `"`
 	if bare.meta.empty() {

@@ -76,6 +76,7 @@ func (v *verifier) verify(ctx context.Context, repair bool, run *engine.Pass) (c
 		cfg := v.link.node.cfg
 		c := pull.Verify{
 			Own: v.link.node.store, Parent: v.link.client.Digest, Both: v.both, Epoch: peer.Epoch, Pulls: cfg.Pulls, Pushes: cfg.Pushes,
+			Types:    cfg.Exchanged(),
 			Limit:    maxDifferences,
 			Progress: func(done, total int64) { v.set(control.Verifying{Running: true, Done: done, Total: total}) },
 		}

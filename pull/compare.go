@@ -2,6 +2,7 @@ package pull
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"github.com/tributary-sync/tributary/engine"
@@ -33,7 +34,7 @@ func (s *pass) compare(ctx context.Context) error {
 		return err
 	}
 	here, there := feed.KnowledgeOf(own), feed.KnowledgeOf(parts)
-	for _, t := range fhir.Types() {
+	for _, t := range typesIn(here, there) {
 		h, p := here[t], there[t]
 		if !h.Vector.ContainsAll(p.Forgotten) {
 			if err := s.unlisted(ctx, t, p, false); err != nil {
@@ -49,6 +50,13 @@ func (s *pass) compare(ctx context.Context) error {
 	return nil
 }
 
+// typesIn returns the types of which either side knows something.
+func typesIn(here, there feed.Knowledge) []string {
+	out := slices.AppendSeq(slices.Collect(maps.Keys(here)), maps.Keys(there))
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
 // unlisted finds the copies of a type that only one side has and the other one, the lister, had: those of this node, or, with theirs,
 // those of the parent.
 func (s *pass) unlisted(ctx context.Context, t string, lister feed.Known, theirs bool) error {
@@ -58,7 +66,7 @@ func (s *pass) unlisted(ctx context.Context, t string, lister feed.Known, theirs
 	}
 	is := func(o string) bool { return o == t }
 	none := func(string) bool { return false }
-	v := Verify{Own: s.eng.Store(), Parent: s.parent.Digest, Epoch: s.pos.Epoch, Pulls: none, Pushes: is}
+	v := Verify{Own: s.eng.Store(), Parent: s.parent.Digest, Epoch: s.pos.Epoch, Types: []string{t}, Pulls: none, Pushes: is}
 	if theirs {
 		v.Pulls, v.Pushes, v.Known = is, none, known.Contains // what was never here is no deletion of this node's
 	}

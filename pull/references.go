@@ -30,7 +30,7 @@ func (s *pass) referenced(ctx context.Context, events []feed.Event) ([]feed.Even
 			return nil, err
 		}
 		missing = slices.DeleteFunc(missing, func(k fhir.Key) bool {
-			return asked[k] || s.cfg.Types != nil && !slices.Contains(s.cfg.Types, k.Type)
+			return asked[k] || !fhir.Selected(s.cfg.Types, k.Type)
 		})
 		missing = missing[:min(len(missing), maxFetched-len(asked))]
 		if len(missing) == 0 {

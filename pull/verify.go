@@ -17,6 +17,7 @@ type Verify struct {
 	Parent   func(context.Context, feed.DigestQuery) ([]feed.Part, error)
 	Both     func(context.Context, feed.DigestQuery) (here, there []feed.Part, err error) // asks both at once; nil to ask one after the other
 	Epoch    string                                                                       // of the parent's log
+	Types    []string                                                                     // what is looked at, nil for all that either side has
 	Pulls    func(string) bool                                                            // types whose resources come from the parent: what it has must be here
 	Pushes   func(string) bool                                                            // types whose resources go to the parent: what is here must be there
 	Known    func(key string, v version.Version) bool                                     // which copies that only the parent has matter; nil for all
@@ -69,13 +70,11 @@ const (
 // differs is looked at once more at the end, so that a change that was on its way is not reported.
 func (v Verify) Compare(ctx context.Context) (Comparison, error) {
 	c := &comparison{Verify: v}
-	var wanted []string
-	for _, t := range fhir.Types() {
-		if v.Pulls(t) || v.Pushes(t) {
-			wanted = append(wanted, t)
-		}
+	types := v.Types
+	if types == nil {
+		types = fhir.Types()
 	}
-	differ, err := c.types(ctx, wanted)
+	differ, err := c.types(ctx, slices.DeleteFunc(slices.Clone(types), func(t string) bool { return t != fhir.AnyREST && !v.Pulls(t) && !v.Pushes(t) }))
 	if err != nil {
 		return c.out, err
 	}
@@ -105,16 +104,22 @@ func (v Verify) both(ctx context.Context, q feed.DigestQuery) (here, there []fee
 
 // types compares whole types and returns those that differ.
 func (c *comparison) types(ctx context.Context, wanted []string) ([]string, error) {
-	if wanted == nil {
+	if len(wanted) == 0 {
 		return nil, nil
 	}
 	q := feed.DigestQuery{Types: wanted}
-	if len(wanted) == len(fhir.Types()) {
-		q.Types = nil // all of them need not be named
+	all := c.Verify.Types == nil && len(wanted) == len(fhir.Types())
+	if all {
+		q.Types = nil // they need not be named, and REST types cannot be
 	}
 	here, there, err := c.both(ctx, q)
 	if err != nil {
 		return nil, err
+	}
+	if all || slices.Contains(wanted, fhir.AnyREST) {
+		wanted = append(wanted, c.restTypes(here, there)...)
+		slices.Sort(wanted)
+		wanted = slices.Compact(wanted)
 	}
 	var differ []string
 	for _, t := range wanted {
@@ -132,6 +137,18 @@ func (c *comparison) types(ctx context.Context, wanted []string) ([]string, erro
 		}
 	}
 	return differ, nil
+}
+
+// restTypes returns the REST types that either side has and that go some way.
+func (c *comparison) restTypes(here, there []feed.Part) []string {
+	var out []string
+	for _, p := range slices.Concat(here, there) {
+		if fhir.IsREST(p.Type) && (c.Pulls(p.Type) || c.Pushes(p.Type)) {
+			out = append(out, p.Type)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 func ofType(parts []feed.Part, t string) feed.Part {

@@ -250,7 +250,7 @@ func (s *pass) dirty(ctx context.Context) error {
 }
 
 func (s *pass) pushes(resourceType string) bool {
-	return s.cfg.Types == nil || slices.Contains(s.cfg.Types, resourceType)
+	return fhir.Selected(s.cfg.Types, resourceType)
 }
 
 func (s *pass) current(ctx context.Context, k fhir.Key) (feed.Event, bool, error) {

@@ -82,10 +82,8 @@ func (q digester) digestTypes(types []string) ([]feed.Part, error) {
 		if len(types) == 0 {
 			return nil, nil
 		}
-		where = " WHERE type IN (?" + strings.Repeat(", ?", len(types)-1) + ")"
-		for _, t := range types {
-			args = append(args, t)
-		}
+		where, args = ofTypes("type", types)
+		where = " WHERE " + where
 	}
 	var out []feed.Part
 	var sum summer

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/tributary-sync/tributary/feed"
+	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/syncerr"
 	"github.com/tributary-sync/tributary/version"
 )
@@ -88,11 +89,8 @@ func (r *Reader) Changes(after uint64, types []string, limit int, row func(Row) 
 	}
 	where, args := "WHERE l.seq > ? AND l.seq <= ? ", []any{after, upTo}
 	if types != nil {
-		marks := make([]string, len(types))
-		for i, t := range types {
-			marks[i], args = "?", append(args, t)
-		}
-		where += "AND l.type IN (" + strings.Join(append(marks, "''"), ", ") + ") "
+		cond, more := ofTypes("l.type", types)
+		where, args = where+"AND "+cond+" ", append(args, more...)
 	}
 	err = r.query.rows("", where+"ORDER BY l.seq", args, true, func(e Row) error {
 		if e.Unit == "" && !e.Latest {
@@ -102,6 +100,24 @@ func (r *Reader) Changes(after uint64, types []string, limit int, row func(Row) 
 		return row(e)
 	})
 	return upTo, upTo < head, passed, err
+}
+
+// ofTypes returns the condition that a column has one of the types of a list (fhir.Selected). Types of FHIR begin with a capital, and
+// capitals come before all other letters in the collation of the column: so what is not less than "a" is a REST type.
+func ofTypes(column string, types []string) (string, []any) {
+	named, rest, without := fhir.SplitSelection(types)
+	in := func(list []string, args []any) (string, []any) {
+		for _, t := range list {
+			args = append(args, t)
+		}
+		return "(''" + strings.Repeat(", ?", len(list)) + ")", args
+	}
+	marks, args := in(named, nil)
+	if !rest {
+		return column + " IN " + marks, args
+	}
+	out, args := in(without, args)
+	return "(" + column + " IN " + marks + " OR " + column + " >= 'a' AND " + column + " NOT IN " + out + ")", args
 }
 
 // window returns the last sequence of a page of limit rows, moved to the end of the unit that it falls into. Rows of a unit

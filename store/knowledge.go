@@ -315,7 +315,7 @@ func (r *Reader) knowledge(types []string, entries, rest string, args ...any) ([
 		return nil, err
 	}
 	all := feed.Knowledge{}
-	wanted := func(t string) bool { return types == nil || slices.Contains(types, t) }
+	wanted := fhir.Selection(types)
 	part := func(t string, set func(*feed.Known)) {
 		if !wanted(t) {
 			return

@@ -41,7 +41,7 @@ func (p Place) String() string {
 func ParsePlace(s string) (Place, error) {
 	f := strings.Split(s, "/")
 	bad := syncerr.New(syncerr.Invalid, "catch up", "%.100q is no place in a list", s)
-	if len(f) != 6 || f[1] != "" && !fhir.IsType(f[1]) || f[3] != "" && !version.Replica(f[3]).Valid() || !isID(f[5]) {
+	if len(f) != 6 || f[1] != "" && !fhir.IsKind(f[1]) || f[3] != "" && !version.Replica(f[3]).Valid() || !isID(f[5]) {
 		return Place{}, bad
 	}
 	head, err1 := strconv.ParseUint(f[0], 10, 63)
@@ -64,12 +64,9 @@ func isID(id string) bool { return id == "" || fhir.Key{Type: "Basic", ID: id}.V
 // replicas were looked at. A copy is contained where its whole vector is; one of an excepted key where the asker's copy has seen its version. types
 // selects resource types, nil for all. It returns the place to go on from, and whether the list is at its end.
 func (r *Reader) Missing(k feed.Knowledge, types []string, at Place, limit int, row func(Row, Place) error) (Place, bool, error) {
-	wanted := map[string]bool{}
-	for _, t := range types {
-		wanted[t] = true
-	}
+	wanted := fhir.Selection(types)
 	for {
-		if at.Type == "" || types != nil && !wanted[at.Type] {
+		if at.Type == "" || !wanted(at.Type) {
 			next, ok, err := r.nextText("resource", "type", at.Type)
 			if err != nil || !ok {
 				return at, !ok, err

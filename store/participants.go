@@ -2,11 +2,11 @@ package store
 
 import (
 	"context"
-	"slices"
 	"strings"
 
 	"gorm.io/gorm"
 
+	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/syncerr"
 	"github.com/tributary-sync/tributary/version"
 )
@@ -36,7 +36,7 @@ type Participant struct {
 
 // Reads reports whether the participant's reading covers a resource type.
 func (p Participant) Reads(resourceType string) bool {
-	return p.Scope == "*" || slices.Contains(strings.Split(p.Scope, ","), resourceType)
+	return p.Scope == "*" || fhir.Selected(strings.Split(p.Scope, ","), resourceType)
 }
 
 type participantRow struct {

@@ -20,7 +20,7 @@ func (a *app) auditCommand() *cobra.Command {
 		Use: "audit", Short: "Show what was done, by whom, and how it went", Args: takes(0, 0, ""),
 		Example: "  tributary audit --failed --since 24h\n  tributary audit --type Patient --id 42",
 		RunE: a.operator(func(ctx context.Context, l link, _ []string) error {
-			if q.Type != "" && !fhir.IsType(q.Type) {
+			if q.Type != "" && !fhir.IsKind(q.Type) {
 				return syncerr.New(syncerr.Usage, "audit", "%.40q is not a resource type of FHIR R4", q.Type)
 			}
 			var err error
