@@ -85,7 +85,8 @@ func (p *Puller) Pass(ctx context.Context, wait time.Duration) (audit.Run, error
 type pass struct {
 	*Puller
 	*engine.Pass
-	pos store.Position
+	pos    store.Position
+	stored store.Position // what the database has of pos
 }
 
 func (s *pass) all(ctx context.Context, wait time.Duration) error {
@@ -93,6 +94,7 @@ func (s *pass) all(ctx context.Context, wait time.Duration) error {
 	if s.pos, err = s.eng.Store().Position(ctx, "parent", "pull"); err != nil {
 		return err
 	}
+	s.stored = s.pos
 	peer, err := s.parent.Hello(ctx) // the first thing of all: it may tell this node that it is not what it was
 	if err != nil {
 		return err
@@ -143,7 +145,7 @@ func (s *pass) scope() string {
 
 func (s *pass) link() engine.Link {
 	return engine.Link{
-		Peer: s.Run.Peer, Epoch: s.pos.Epoch, Follows: s.cfg.Follows, ParentURL: s.cfg.ParentURL, ClientName: "node", Run: s.Run.ID,
+		Peer: s.Run.Peer, Epoch: s.pos.Epoch, Follows: s.cfg.Follows, ParentURL: s.cfg.ParentURL, Client: s.parent.Manager.Name, Run: s.Run.ID,
 	}
 }
 
@@ -158,7 +160,7 @@ func (s *pass) page(ctx context.Context, wait time.Duration) (feed.End, error) {
 
 func (s *pass) batch(ctx context.Context, b feedreader.Batch) error {
 	next := store.Position{Cursor: b.Cursor, Scope: s.pos.Scope, Backlog: b.Backlog, Revision: max(s.pos.Revision, b.Revision)}
-	if next.Updated = s.pos.Updated; len(b.Events) == 0 && next == s.pos {
+	if next.Updated = s.pos.Updated; len(b.Events) == 0 && next == s.stored {
 		return nil
 	}
 	if len(b.Events) > 0 {
@@ -185,7 +187,7 @@ func (s *pass) take(ctx context.Context, b engine.Batch) error {
 	if _, err := s.eng.Accept(ctx, b); err != nil {
 		return err
 	}
-	s.pos = *b.Position
+	s.pos, s.stored = *b.Position, *b.Position
 	return nil
 }
 
