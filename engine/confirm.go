@@ -85,7 +85,11 @@ func (e *Engine) confirmOne(tx *store.Tx, d Delivery, ev feed.Event, r feed.Rece
 		run.Applied++
 	}
 	if r.Result != feed.Refused {
-		if err := e.unite(tx, d.Link, ev, r); err != nil {
+		unite := e.unite
+		if r.Result == feed.Written {
+			unite, outcome = e.adopt, audit.Applied
+		}
+		if err := unite(tx, d.Link, ev, r); err != nil {
 			return err
 		}
 		if d.Link.Pulls != nil && !d.Link.Pulls(ev.Key.Type) && !r.Stamp.IsZero() {
@@ -103,7 +107,7 @@ func (e *Engine) confirmOne(tx *store.Tx, d Delivery, ev feed.Event, r feed.Rece
 	}
 	tx.Audit(audit.Record{
 		Operation: audit.Push, Outcome: outcome, Action: string(ev.Action), Key: ev.Key, Version: ev.Stamp.Version, Peer: d.Link.Peer,
-		Run: d.Link.Run, URL: "/fhir/R4/" + ev.Key.String(), ParentURL: d.Link.ParentURL, LocalURL: e.cfg.URL, LinkType: d.Link.ClientName,
+		Run: d.Link.Run, URL: "/fhir/R4/" + ev.Key.String(), ParentURL: d.Link.ParentURL, LocalURL: e.cfg.URL, LinkType: d.Link.client(ev.Key.Type),
 		Bytes: int64(len(ev.Content)), Details: r.Reason, HTTPStatus: d.HTTPStatus,
 	})
 	return nil
@@ -127,6 +131,39 @@ func (e *Engine) unite(tx *store.Tx, link Link, ev feed.Event, r feed.Receipt) e
 		mark = link.Epoch
 	}
 	if s.Vector.Equal(cur.Stamp.Vector) {
+		if mark != "" {
+			return tx.MarkDelivered(ev.Key, mark)
+		}
+		return nil
+	}
+	if _, err := tx.Put(store.Change{Key: ev.Key, Action: actionOf(s), Stamp: s, Delivered: mark}); err != nil {
+		return err
+	}
+	return settle(tx, ev.Key, s)
+}
+
+// adopt gives the own copy the name under which a parent that knows no stamps wrote it (DESIGN.md 4.1, Over fhir and rest). Where the own
+// copy was changed meanwhile it has only seen that version.
+func (e *Engine) adopt(tx *store.Tx, link Link, ev feed.Event, r feed.Receipt) error {
+	cur, ok, err := tx.Current(ev.Key)
+	if err != nil || !ok || r.Stamp.IsZero() || !cur.Stamp.Vector.Contains(ev.Stamp.Version) {
+		return err
+	}
+	if err := r.Stamp.Validate(); err != nil {
+		return err
+	}
+	s, mark := cur.Stamp.Seeing(r.Stamp.Vector), ""
+	if r.Stamp.SameContent(cur.Stamp) {
+		from := r.Stamp
+		if row, ok, err := tx.Event(feed.Ref{Key: ev.Key, Version: r.Stamp.Version}); err != nil {
+			return err
+		} else if ok && row.Stamp.Version == r.Stamp.Version {
+			from = row.Stamp // it came down before, with all that belongs to it
+		}
+		s.Version, s.Author, s.Authored, s.Origin = from.Version, from.Author, from.Authored, from.Origin
+		mark = link.Epoch
+	}
+	if s.Version == cur.Stamp.Version && s.Vector.Equal(cur.Stamp.Vector) {
 		if mark != "" {
 			return tx.MarkDelivered(ev.Key, mark)
 		}

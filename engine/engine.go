@@ -62,8 +62,16 @@ type Link struct {
 	Follows    func(resourceType string) bool // this node pushes the type to the peer, which therefore decides
 	Pulls      func(resourceType string) bool // this node pulls the type from the peer; nil for all
 	ParentURL  string
-	ClientName string // client that moved it: node, fhir, rest
+	ClientName string                           // client that moved it: node, fhir, rest
+	Client     func(resourceType string) string // the same by type, where it is not the same for all
 	Run        string
+}
+
+func (l Link) client(resourceType string) string {
+	if l.Client != nil {
+		return l.Client(resourceType)
+	}
+	return l.ClientName
 }
 
 // source is what a log row notes of where its version came from.

@@ -90,9 +90,11 @@ const (
 	EqualCopy  Result = "equal"      // the receiver had this content under another version
 	Superseded Result = "superseded" // the receiver has a copy that has seen the sent one
 	Decided    Result = "decided"    // the receiver decided a conflict and wrote a new version
-	Deferred   Result = "deferred"   // the receiver keeps both until a person decides
-	Held       Result = "held"       // a follower set the copy aside until its parent has decided
-	Refused    Result = "refused"    // the receiver cannot take it; Reason says why
+	// Written is never on the wire between nodes: a server that knows no stamps has the content now, and wrote it as the version of Stamp.
+	Written  Result = "written"
+	Deferred Result = "deferred" // the receiver keeps both until a person decides
+	Held     Result = "held"     // a follower set the copy aside until its parent has decided
+	Refused  Result = "refused"  // the receiver cannot take it; Reason says why
 )
 
 // Receipt is the receiver's answer for one change. Stamp is the receiver's copy afterwards.

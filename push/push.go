@@ -116,7 +116,7 @@ type pass struct {
 }
 
 func (s *pass) link() engine.Link {
-	return engine.Link{Peer: s.Run.Peer, Epoch: s.peer.Epoch, Pulls: s.cfg.Pulls, ParentURL: s.cfg.ParentURL, ClientName: "node", Run: s.Run.ID}
+	return engine.Link{Peer: s.Run.Peer, Epoch: s.peer.Epoch, Pulls: s.cfg.Pulls, ParentURL: s.cfg.ParentURL, Client: s.parent.Manager.Name, Run: s.Run.ID}
 }
 
 func (s *pass) all(ctx context.Context) error {
