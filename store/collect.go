@@ -15,6 +15,12 @@ const (
 	counterFloor = "floor"
 )
 
+// collectedTick names the counter of the highest tick that one of this database's own replicas, the present one or an earlier, gave to a
+// row of a type that was taken out of the log.
+func collectedTick(replica, resourceType string) string {
+	return "collected/" + replica + "/" + resourceType
+}
+
 // Acknowledged says up to where a log has reached everybody whom it concerns, by resource type.
 type Acknowledged struct {
 	Upper uint64                           // nothing above it has
@@ -141,7 +147,39 @@ func (tx *Tx) dropRows(k fhir.Key, below uint64) (int, error) {
 			tx.t.raise(name, uint64(at))
 		}
 	}
+	if err := tx.noteTicks(k.Type, rows, args); err != nil {
+		return 0, err
+	}
 	return n, tx.exec("DELETE"+rows, args...)
+}
+
+// noteTicks remembers the last own ticks among rows that are about to go (LastTicks).
+func (tx *Tx) noteTicks(resourceType, rows string, args []any) error {
+	last := map[string]uint64{}
+	err := tx.each("SELECT replica, MAX(tick)"+rows+" AND replica IN (SELECT replica FROM tick) GROUP BY replica", args, func(r *sql.Rows) error {
+		var replica string
+		var tick uint64
+		err := r.Scan(&replica, &tick)
+		last[replica] = tick
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for replica, tick := range last {
+		name := collectedTick(replica, resourceType)
+		var have uint64
+		if _, err := tx.one("SELECT value FROM counter WHERE name = ?", []any{name}, &have); err != nil {
+			return err
+		}
+		if have >= tick {
+			continue
+		}
+		if err := tx.exec("REPLACE INTO counter (name, value) VALUES (?, ?)", name, tick); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // dropKey takes a tombstone out and remembers that everything its vector has seen may have been forgotten.

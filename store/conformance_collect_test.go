@@ -332,3 +332,37 @@ func TestConformanceHeadsNearTheFloor(t *testing.T) {
 		}
 	})
 }
+
+// The last ticks that were pushed stay known when the rows that bore them are collected: vectors would be cut too low after a restore, and
+// every copy that was written before it would be rival to its own successors.
+func TestConformanceLastTicksAfterCollection(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, driver, dsn string) {
+		w, _ := newLog(t, driver, dsn)
+		own := w.Identity().Replica
+		last := func(upTo uint64) (out map[string]uint64) {
+			w.look(func(r *store.Reader) error {
+				var err error
+				out, err = r.LastTicks(own, upTo)
+				return err
+			})
+			return out
+		}
+		before := last(8)
+		same(t, "before", fmt.Sprint(before, last(5), last(2)), "map[Basic:2 Patient:5] map[Patient:5] map[Patient:2]")
+		w.collect(int64(math.MaxInt64), everybody(), 100)
+		same(t, "everything was pushed", last(8), before)
+		same(t, "of a later push", last(5), before)
+		w.put(key("Patient", "e"), "e1")
+		w.put(key("Patient", "e"), "e2")
+		same(t, "what was not pushed does not count", last(8), before)
+		w.do(func(tx *store.Tx) error {
+			return tx.Relabel(9, key("Patient", "e"), stampBy(version.Version{Replica: far, Tick: 1}))
+		})
+		w.collect(int64(math.MaxInt64), everybody(), 100)
+		w.look(func(r *store.Reader) error {
+			got, err := r.LastTicks(far, 100)
+			same(t, "another's ticks are not noted", len(got), 0)
+			return err
+		})
+	})
+}

@@ -112,18 +112,24 @@ func (q *query) Remembered(child string) (LogHead, error) {
 	return ParseLogHead(text)
 }
 
-// LastTicks returns, by resource type, the last tick of a replica in the log up to a sequence.
+// LastTicks returns, by resource type, the last tick of an own replica that is certain to have been given once: the highest in the log up
+// to a sequence, or of what was collected. A row is only collected once the parent has it, and whoever met the parent since its database
+// was put back knows of that: so a collected row was given before, and with it all ticks below its own.
 func (q *query) LastTicks(replica version.Replica, upTo uint64) (map[string]uint64, error) {
 	out := map[string]uint64{}
-	err := q.each("SELECT type, MAX(tick) FROM change_log WHERE replica = ? AND seq <= ? GROUP BY type", []any{string(replica), upTo},
-		func(rows *sql.Rows) error {
-			var t string
-			var n uint64
-			if err := rows.Scan(&t, &n); err != nil {
-				return err
-			}
-			out[t] = n
-			return nil
-		})
-	return out, err
+	prefix := collectedTick(string(replica), "")
+	note := func(rows *sql.Rows) error {
+		var t string
+		var n uint64
+		if err := rows.Scan(&t, &n); err != nil {
+			return err
+		}
+		t = strings.TrimPrefix(t, prefix)
+		out[t] = max(out[t], n)
+		return nil
+	}
+	if err := q.each("SELECT type, MAX(tick) FROM change_log WHERE replica = ? AND seq <= ? GROUP BY type", []any{string(replica), upTo}, note); err != nil {
+		return nil, err
+	}
+	return out, q.each("SELECT name, value FROM counter WHERE name > ? AND name < ?", []any{prefix, prefix + "~"}, note)
 }
