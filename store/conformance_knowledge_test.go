@@ -121,14 +121,11 @@ func (w *knower) step(t *rapid.T) {
 
 func nothing(string) version.Vector { return nil }
 
-// learn takes over what a peer told; of the parent only entries, since all else is news for it, too.
+// learn takes over what a peer told.
 func (w *knower) learn(t *rapid.T, up bool) error {
-	p := feed.Known{Type: "Patient", Vector: w.vector(t)}
-	if up {
-		p.Forgotten = w.vector(t)
-		for n := range rapid.IntRange(0, 2).Draw(t, "lacks") {
-			p.Lacks = append(p.Lacks, feed.Lack{ID: w.id(n), Version: w.version(t)})
-		}
+	p := feed.Known{Type: "Patient", Vector: w.vector(t), Forgotten: w.vector(t)}
+	for n := range rapid.IntRange(0, 2).Draw(t, "lacks") {
+		p.Lacks = append(p.Lacks, feed.Lack{ID: w.id(n), Version: w.version(t)})
 	}
 	var d version.Delta
 	for _, v := range p.Vector {

@@ -37,7 +37,10 @@ func (tx *Tx) revised(up bool) (uint64, error) {
 
 // Except notes that this node could not take a version of a key: nobody can get it here, although the knowledge comes to contain it.
 // It does nothing for a version that no node can have minted, or a key that nothing can have.
-func (tx *Tx) Except(k fhir.Key, v version.Version) error {
+func (tx *Tx) Except(k fhir.Key, v version.Version) error { return tx.except(k, v, true) }
+
+// except is Except; up is false where the parent has told it.
+func (tx *Tx) except(k fhir.Key, v version.Version, up bool) error {
 	if k.Validate() != nil || !v.Replica.Valid() || v.Tick == 0 || v.Tick > version.MaxTick {
 		return nil
 	}
@@ -46,7 +49,7 @@ func (tx *Tx) Except(k fhir.Key, v version.Version) error {
 		[]any{k.Type, k.ID, string(v.Replica), v.Tick}, &n); err != nil || ok {
 		return err
 	}
-	revision, err := tx.revised(true)
+	revision, err := tx.revised(up)
 	if err != nil {
 		return err
 	}
@@ -115,13 +118,13 @@ func (tx *Tx) learn(p feed.Known, up bool) error {
 		if ok && cur.Stamp.Vector.Contains(l.Version) {
 			continue
 		}
-		if err := tx.Except(k, l.Version); err != nil {
+		if err := tx.except(k, l.Version, up); err != nil {
 			return err
 		}
 	}
 	for _, v := range p.Forgotten {
 		if have[v.Replica].tick < v.Tick {
-			if err := tx.Forget(p.Type, v); err != nil {
+			if err := tx.forget(p.Type, v, up); err != nil {
 				return err
 			}
 		}
@@ -178,11 +181,16 @@ func (q *query) entries(resourceType string, replicas []version.Replica) (map[ve
 
 // Forget notes that tombstones up to a version may have been collected here.
 func (tx *Tx) Forget(resourceType string, v version.Version) error {
+	return tx.forget(resourceType, v, true)
+}
+
+// forget is Forget; up is false where the parent has told it.
+func (tx *Tx) forget(resourceType string, v version.Version, up bool) error {
 	var have uint64
 	if _, err := tx.one("SELECT tick FROM knowledge_forgotten WHERE type = ? AND replica = ?", []any{resourceType, string(v.Replica)}, &have); err != nil || have >= v.Tick {
 		return err
 	}
-	revision, err := tx.revised(true)
+	revision, err := tx.revised(up)
 	if err != nil {
 		return err
 	}
