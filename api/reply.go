@@ -86,12 +86,17 @@ func (s *Server) baseOf(r *http.Request) string {
 			path = b
 		}
 	}
+	return s.origin(r) + path
+}
+
+// origin returns scheme and host of this node as the caller sees them.
+func (s *Server) origin(r *http.Request) string {
 	if s.deps.URL != "" && !isLocal(r) {
-		return s.deps.URL + path
+		return s.deps.URL
 	}
 	scheme := "http"
 	if r.TLS != nil {
 		scheme = "https"
 	}
-	return scheme + "://" + r.Host + path
+	return scheme + "://" + r.Host
 }
