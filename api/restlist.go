@@ -104,4 +104,3 @@ func restPaging(q url.Values) (start, limit int, err error) {
 	}
 	return start, limit, nil
 }
-
