@@ -21,6 +21,10 @@ const (
 	maxReturns = 1
 )
 
+// whoPath is where a child asks who its parent is. The answer says what the parent remembers of the child's log: it shows a child that it is
+// an older copy of itself, or one of two.
+const whoPath = "/sync/node"
+
 // single refuses a child of which two copies run (DESIGN.md 4.3, restore and clone): both write under one name and one credential, so that
 // neither may go on before a person has decided. It is called before anything is taken or given.
 func (s *Server) single(r *http.Request) error {
@@ -40,6 +44,10 @@ func (s *Server) single(r *http.Request) error {
 		return err
 	}
 	if lives.Cloned == 0 && s.requests.newest(c.ID+"/"+id, n) && meet(&lives, id) {
+		if r.URL.Path != whoPath && len(lives.Seen) > 1 {
+			// It asked who this is, and another came since: what that one sent under their common name it has not seen, unless it asks again.
+			return syncerr.New(syncerr.EpochChanged, "sync", "another process of child %q was here since this one asked who this node is", c.Name)
+		}
 		if lives, err = s.meet(r, c, id); err != nil {
 			return err
 		}

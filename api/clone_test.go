@@ -237,3 +237,35 @@ func TestLateRequestsAreNoClone(t *testing.T) {
 		t.Errorf("two that go on are not refused: %v", err)
 	}
 }
+
+// What one copy sent under the common name the other one has not seen: it is asked to ask again, and is told, before anything is taken from it.
+func TestReturningProcessAsksAgain(t *testing.T) {
+	ctx := context.Background()
+	f := newFamily(t)
+	a, b := f.process("A"), f.process("B")
+	send := func(p *clients.Node, id string) error {
+		event := feed.Event{Key: fhir.Key{Type: "Patient", ID: id}, Action: feed.Deleted, Stamp: stamp()}
+		_, err := p.Send(ctx, resourcemanager.Shipment{Events: []feed.Event{event}})
+		return err
+	}
+	for _, p := range []*clients.Node{a, b} {
+		if _, err := p.Hello(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := send(b, "theirs"); err != nil {
+		t.Fatal(err)
+	}
+	if err := send(a, "mine"); syncerr.KindOf(err) != syncerr.EpochChanged {
+		t.Errorf("it is taken from the one that does not know: %v", err)
+	}
+	if _, ok, err := f.st.Get(ctx, fhir.Key{Type: "Patient", ID: "mine"}); err != nil || ok {
+		t.Errorf("the change is there: %t, %v", ok, err)
+	}
+	if _, err := a.Hello(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := send(a, "mine"); err != nil {
+		t.Errorf("after it asked: %v", err)
+	}
+}
