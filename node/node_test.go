@@ -52,6 +52,13 @@ func start(t *testing.T, name string, parent *running, deps node.Deps, change fu
 	if err := node.Init(ctx, cfg, deps); err != nil {
 		t.Fatal(err)
 	}
+	return serve(t, cfg, deps, l)
+}
+
+// serve runs a node whose database is there already.
+func serve(t *testing.T, cfg config.Config, deps node.Deps, l net.Listener) *running {
+	t.Helper()
+	ctx := context.Background()
 	n, err := node.New(ctx, cfg, deps)
 	if err != nil {
 		t.Fatal(err)
