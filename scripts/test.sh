@@ -76,6 +76,14 @@ tests() { # vet has run on everything already
   CGO_ENABLED=1 "$go" test -vet=off "${race[@]}" -shuffle=on -count=1 -timeout 20m "$@"
 }
 
+# Of the 13,000 real documents the race detector sees a share (oneIn in the tests of fhir and api): without it, all are read.
+unit_and_store() {
+  local bad=0
+  "$go" test -vet=off -count=1 -run 'Samples|OfficialExamples|Fidelity' ./fhir ./api || bad=1
+  tests "$@" || bad=1
+  return $bad
+}
+
 unset TRIBUTARY_TEST_MARIADB # a server that the caller's shell knows is not ours to stop
 trap finish EXIT
 trap 'exit 130' INT
@@ -104,7 +112,9 @@ if [ $failed = 0 ]; then
       folder=${package#"$module"}
       [ "$(stage_of "${folder#/}")" != "$stage" ] || mine+=("$package")
     done
-    if [ ${#mine[@]} -gt 0 ]; then run "$stage" tests "${mine[@]}"; else result[$stage]="no package"; fi
+    if [ "$stage" = "unit and store" ]; then
+      run "$stage" unit_and_store "${mine[@]}"
+    elif [ ${#mine[@]} -gt 0 ]; then run "$stage" tests "${mine[@]}"; else result[$stage]="no package"; fi
   done
 fi
 budget
