@@ -43,11 +43,11 @@ func (s *Server) single(r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if lives.Cloned == 0 && id != "" && lives.Last != id && len(lives.Seen) > 0 && r.URL.Path != whoPath {
+		// It asked who this is, and another came since: what that one sent under their common name it has not seen, unless it asks again.
+		return syncerr.New(syncerr.EpochChanged, "sync", "another process of child %q was here since this one asked who this node is", c.Name)
+	}
 	if lives.Cloned == 0 && s.requests.newest(c.ID+"/"+id, n) && meet(&lives, id) {
-		if r.URL.Path != whoPath && len(lives.Seen) > 1 {
-			// It asked who this is, and another came since: what that one sent under their common name it has not seen, unless it asks again.
-			return syncerr.New(syncerr.EpochChanged, "sync", "another process of child %q was here since this one asked who this node is", c.Name)
-		}
 		if lives, err = s.meet(r, c, id); err != nil {
 			return err
 		}
