@@ -75,15 +75,14 @@ func (x *Node) checkAudit(v view) []error {
 			wrong = append(wrong, fmt.Errorf("%s: %s %s came from %s and is not in the audit (invariant 1)", x.name, row.Key, row.Stamp.Version, row.Source))
 		}
 	}
-	if local > len(written) || local < len(written) && x.restored == 0 {
+	if local > len(written) && !x.copied || local < len(written) && x.restored == 0 {
 		wrong = append(wrong, fmt.Errorf("%s: %d local writes are audited, the log has %d (invariant 1)", x.name, local, len(written)))
 	}
 	return wrong
 }
 
-// checkMinted: invariant 7, no version stands for two contents or two histories, whoever logged it; and a vector names only
-// versions that were given to its key.
-func (n *Net) checkMinted(views []view) []error {
+// checkContents: invariant 7, no version stands for two contents or two histories, whoever logged it. It returns all versions.
+func checkContents(nodes []*Node, views []view) (map[minted]version.Stamp, []error) {
 	first := map[minted]version.Stamp{}
 	var wrong []error
 	for i, v := range views {
@@ -91,7 +90,7 @@ func (n *Net) checkMinted(views []view) []error {
 			at, s := minted{row.Key, row.Stamp.Version}, row.Stamp
 			o, ok := first[at]
 			if ok && (!o.SameContent(s) || o.Origin != s.Origin || o.Author != s.Author || o.Authored != s.Authored) {
-				wrong = append(wrong, fmt.Errorf("%s: %s %s stands for two contents (invariant 7)", n.nodes[i].name, row.Key, row.Stamp.Version))
+				wrong = append(wrong, fmt.Errorf("%s: %s %s stands for two contents (invariant 7)", nodes[i].name, row.Key, row.Stamp.Version))
 			}
 			first[at] = s
 		}
@@ -104,6 +103,25 @@ func (n *Net) checkMinted(views []view) []error {
 		}
 		keys[name] = at.key
 	}
+	return first, wrong
+}
+
+// checkOthers checks invariant 7 while nodes run, at all but those that may not have met anybody since they were copied or put back.
+func (n *Net) checkOthers(views []view) []error {
+	var nodes []*Node
+	var theirs []view
+	for i, x := range n.nodes {
+		if x.twin == nil && !x.doubtful {
+			nodes, theirs = append(nodes, x), append(theirs, views[i])
+		}
+	}
+	_, wrong := checkContents(nodes, theirs)
+	return wrong
+}
+
+// checkMinted: invariant 7 at the end, and a vector names only versions that were given to its key.
+func (n *Net) checkMinted(views []view) []error {
+	first, wrong := checkContents(n.nodes, views)
 	if n.restored > 0 {
 		return wrong // a version that was thrown away may be named
 	}
@@ -122,7 +140,7 @@ func (n *Net) checkMinted(views []view) []error {
 // checkNames: what its parent has of a node keeps its name when the node is put back (core-review rule 8): a second name would make it a
 // rival of its own successors. A parent that was put back itself may have lost the first.
 func (n *Net) checkNames(x *Node, mine, parents view) []error {
-	if x.parent.restored > 0 || n.opts.Moves {
+	if x.parent.restored > 0 || n.opts.Moves || x.copied {
 		return nil
 	}
 	var wrong []error

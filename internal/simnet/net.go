@@ -39,6 +39,8 @@ type Options struct {
 	Full     bool               // disks are full for a while
 	Forget   bool               // what everybody has acknowledged is collected
 	Equal    bool               // nodes often write the same content
+	Clones   bool               // a machine is copied and both go on
+	Refer    bool               // resources refer to others, and some nodes hold what refers to what is not there
 	Met      bool               // all links have been used before the first edit: later nothing needs a catch-up unless something breaks
 	Policies []reconcile.Policy // each node has one of them for each type
 	Types    []string           // resource types of the edits
@@ -61,6 +63,7 @@ type Net struct {
 	restored int                        // databases put back
 	healing  bool
 	late     []late // requests that the network delivers again, later
+	clones   int    // machines copied
 
 	lostConflicts []store.Conflict // rows of databases that were thrown away when an older copy was put back
 }
@@ -172,29 +175,48 @@ func (x *Node) edit(ctx context.Context) error {
 		count = 2 + n.rand.IntN(3)
 	}
 	var writes []engine.Write
-	seen := map[fhir.Key]bool{}
+	var texts []string // of the updates, which come after all that is drawn for the others
 	for range count {
 		k := fhir.Key{Type: n.opts.Types[n.rand.IntN(len(n.opts.Types))], ID: fmt.Sprintf("k%d", n.rand.IntN(n.opts.Keys))}
-		if seen[k] {
+		if slices.ContainsFunc(writes, func(w engine.Write) bool { return w.Key == k }) {
 			continue
 		}
-		seen[k] = true
 		if n.rand.IntN(6) == 0 {
-			writes = append(writes, engine.Write{Op: engine.Delete, Key: k})
+			writes, texts = append(writes, engine.Write{Op: engine.Delete, Key: k}), append(texts, "")
 			continue
 		}
 		pad := ""
 		if n.opts.Poison && n.rand.IntN(6) == 0 {
 			pad = strings.Repeat("x", large)
 		}
-		body := fmt.Sprintf(`{"resourceType":%q,"id":%q,"text":{"status":"generated","div":"<div>%d%s</div>"}}`, k.Type, k.ID, n.value(), pad)
-		r, err := fhir.Parse([]byte(body), 0)
-		if err != nil {
+		text := fmt.Sprintf(`"text":{"status":"generated","div":"<div>%d%s</div>"}`, n.value(), pad)
+		writes, texts = append(writes, engine.Write{Op: engine.Update, Key: k}), append(texts, text)
+	}
+	for i, w := range writes {
+		if w.Op == engine.Delete {
+			continue
+		}
+		var err error
+		if writes[i], err = n.update(w.Key, n.refer(w.Key, writes)+texts[i]); err != nil {
 			return err
 		}
-		n.bodies[string(r.Body)] = true
-		writes = append(writes, engine.Write{Op: engine.Update, Key: k, Body: r})
 	}
+	return x.author(ctx, writes)
+}
+
+// update returns the write of a resource with more fields, and notes its body.
+func (n *Net) update(k fhir.Key, fields string) (engine.Write, error) {
+	r, err := fhir.Parse(fmt.Appendf(nil, `{"resourceType":%q,"id":%q,%s}`, k.Type, k.ID, fields), 0)
+	if err != nil {
+		return engine.Write{}, err
+	}
+	n.bodies[string(r.Body)] = true
+	return engine.Write{Op: engine.Update, Key: k, Body: r}, nil
+}
+
+// author writes, and notes what the application was told to be safe.
+func (x *Node) author(ctx context.Context, writes []engine.Write) error {
+	n := x.net
 	out, err := x.live.Engine().Author(ctx, "sim", writes)
 	x.fuse = 0
 	if err != nil {
@@ -210,7 +232,7 @@ func (x *Node) edit(ctx context.Context) error {
 	for _, w := range out {
 		n.logf("%s writes %s %s deleted=%v", x.name, w.Key, w.Stamp.Version, w.Stamp.Deleted)
 		if !w.Unchanged {
-			n.accepted[w.Key] = append(n.accepted[w.Key], &accepted{at: x.name, stamp: w.Stamp})
+			n.accepted[w.Key] = append(n.accepted[w.Key], &accepted{at: x.as, stamp: w.Stamp})
 		}
 	}
 	return nil
@@ -283,7 +305,7 @@ func (x *Node) resolveOne(ctx context.Context) (bool, error) {
 	return true, err
 }
 
-// Run does the steps, heals everything, and lets the nodes sync until three rounds moved nothing.
+// Run does the steps, heals everything, and lets the nodes sync until two rounds moved nothing.
 func (n *Net) Run(ctx context.Context) error {
 	for i := range n.opts.Steps {
 		if err := n.step(ctx); err != nil {
@@ -296,14 +318,14 @@ func (n *Net) Run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(n.checkClaims(ctx, views)...); err != nil {
+		if err := errors.Join(append(n.checkClaims(ctx, views), n.checkOthers(views)...)...); err != nil {
 			return fmt.Errorf("after step %d: %w", i, err)
 		}
 	}
 	return n.Heal(ctx)
 }
 
-// Heal ends all faults and syncs until three rounds moved nothing.
+// Heal ends all faults and syncs until two rounds moved nothing.
 func (n *Net) Heal(ctx context.Context) error {
 	n.healing = true
 	for _, x := range n.nodes {
@@ -311,12 +333,18 @@ func (n *Net) Heal(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := n.endClones(ctx); err != nil {
+		return err
+	}
+	if err := n.fulfil(ctx); err != nil {
+		return err
+	}
 	if err := n.lateAfterTidying(ctx); err != nil {
 		return err
 	}
 	order := slices.Clone(n.nodes) // from below, where the way is shortest to what others wait for
 	slices.SortStableFunc(order, func(a, b *Node) int { return b.level() - a.level() })
-	for idle, rounds := 0, 0; idle < 3; rounds++ {
+	for idle, rounds := 0, 0; idle < 2; rounds++ {
 		if rounds > 80 {
 			return errors.New("the nodes did not come to rest in 80 rounds")
 		}

@@ -21,6 +21,9 @@ import (
 type Node struct {
 	net      *Net
 	name     string
+	as       string // its name at its parent; a copied machine has that of the first
+	twin     *Node  // the copy of this machine, or that which it is a copy of, while both run
+	copied   bool   // it once had a twin
 	dir      string
 	parent   *Node
 	tokens   map[string]credential // by parent
@@ -29,6 +32,7 @@ type Node struct {
 	luck     *rand.Rand            // of its link and its process
 	flows    map[string]flow       // by type
 	policies map[string]reconcile.Policy
+	waits    config.References
 	limit    int // largest resource that it takes; 0 for no such bound
 	skew     time.Duration
 	live     *node.Node
@@ -54,7 +58,7 @@ const maxLevels = 4
 func (n *Net) node(i int) *Node {
 	o := n.opts
 	x := &Node{
-		net: n, name: fmt.Sprintf("n%d", i), dir: filepath.Join(o.Dir, fmt.Sprintf("n%d", i)), own: map[version.Replica]bool{}, tokens: map[string]credential{},
+		net: n, name: fmt.Sprintf("n%d", i), as: fmt.Sprintf("n%d", i), dir: filepath.Join(o.Dir, fmt.Sprintf("n%d", i)), own: map[version.Replica]bool{}, tokens: map[string]credential{},
 		ids: source{stream(o.Seed, 100+uint64(i))}, luck: stream(o.Seed, 200+uint64(i)), flows: map[string]flow{}, policies: map[string]reconcile.Policy{},
 	}
 	if i > 0 {
@@ -75,6 +79,7 @@ func (n *Net) node(i int) *Node {
 		}
 		x.policies[t] = o.Policies[n.rand.IntN(len(o.Policies))]
 	}
+	x.waits = n.waits()
 	return x
 }
 
@@ -110,11 +115,12 @@ func (x *Node) above(o *Node) bool {
 
 func (x *Node) config() config.Config {
 	c := config.Default()
-	c.Node.Name, c.Node.URL, c.Node.DataDir = x.name, "http://"+x.name, x.dir
+	c.Node.Name, c.Node.URL, c.Node.DataDir = x.as, "http://"+x.name, x.dir
 	c.Store.DSN = filepath.Join(x.dir, "tributary.db")
 	c.Conflicts.Types = map[string]reconcile.Policy{}
 	c.Conflicts.Priority = map[string]int{"n0": 3, "n1": 1, "n2": 2}
 	c.Feed.PageSize = 5
+	c.References = x.waits
 	if x.net.opts.Forget {
 		c.History.Keep = config.Duration(keepFor)
 	}

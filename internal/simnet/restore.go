@@ -77,8 +77,6 @@ func (x *Node) backUp(ctx context.Context) error {
 func (x *Node) loses(ctx context.Context, now view) error {
 	n := x.net
 	x.restored++
-	n.restored++
-	n.lostConflicts = append(n.lostConflicts, now.conflicts...)
 	views := []view{*x.backup}
 	for _, o := range n.nodes {
 		if o == x {
@@ -90,10 +88,17 @@ func (x *Node) loses(ctx context.Context, now view) error {
 		}
 		views = append(views, v)
 	}
-	n.collect([]view{now})
-	n.remember(append(views, now)) // for the names that writes got meanwhile
-	n.remember(views)
+	n.gone(now, views)
 	return nil
+}
+
+// gone notes what is lost with a database, of which views are all others.
+func (n *Net) gone(now view, views []view) {
+	n.restored++
+	n.lostConflicts = append(n.lostConflicts, now.conflicts...)
+	n.collect([]view{now})
+	n.remember(append(views[:len(views):len(views)], now)) // for the names that writes got meanwhile
+	n.remember(views)
 }
 
 func (x *Node) nonce() string {

@@ -41,6 +41,12 @@ func options(seed uint64, dir string) Options {
 	if o.Poison && !o.Forget && r.IntN(2) == 0 {
 		o.Restores = true // what is parked outlives the log that it came from
 	}
+	if r := stream(seed, 51); !o.OneWay && !o.Filters && !o.Forget {
+		o.Refer = r.IntN(3) == 0
+		if o.Clones = r.IntN(4) == 0; o.Clones {
+			o.Restores, o.Moves = false, false // a parent that forgot, or another one, cannot tell two copies apart
+		}
+	}
 	return o
 }
 

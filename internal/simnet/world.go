@@ -97,6 +97,9 @@ func (x *Node) change(ctx context.Context) error {
 	if n.opts.Forget {
 		can = append(can, x.tidy, x.tidy)
 	}
+	if n.opts.Clones {
+		can = append(can, x.copyMachine, x.copyMachine)
+	}
 	if len(can) == 0 {
 		return nil
 	}

@@ -1,0 +1,71 @@
+package simnet
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/tributary-sync/tributary/config"
+	"github.com/tributary-sync/tributary/engine"
+	"github.com/tributary-sync/tributary/fhir"
+)
+
+// refer returns the field with which a resource of the last type refers to one of the first, or nothing. A transaction that has what others
+// refer to refers to nothing outside itself: two of them could otherwise wait for each other at a parent that holds, and that is no fault.
+func (n *Net) refer(k fhir.Key, together []engine.Write) string {
+	first := n.opts.Types[0]
+	if !n.opts.Refer || k.Type == first || n.rand.IntN(3) == 0 {
+		return ""
+	}
+	to := fhir.Key{Type: first, ID: fmt.Sprintf("k%d", n.rand.IntN(n.opts.Keys))}
+	if i := slices.IndexFunc(together, func(w engine.Write) bool { return w.Key.Type == first }); i >= 0 {
+		if to = together[i].Key; together[i].Op == engine.Delete {
+			return ""
+		}
+	}
+	return fmt.Sprintf(`"subject":{"reference":%q},`, to)
+}
+
+// waits draws what a node does with what refers to what is not there.
+func (n *Net) waits() config.References {
+	if !n.opts.Refer {
+		return config.AcceptReferences
+	}
+	return []config.References{config.AcceptReferences, config.HoldReferences, config.HoldReferences, config.FetchReferences}[n.rand.IntN(4)]
+}
+
+// fulfil writes what something refers to and nobody has: from then on nothing may wait for ever.
+func (n *Net) fulfil(ctx context.Context) error {
+	if !n.opts.Refer {
+		return nil
+	}
+	views, err := n.allViews(ctx)
+	if err != nil {
+		return err
+	}
+	have := map[fhir.Key]bool{}
+	for _, v := range views {
+		for k := range v.copies {
+			have[k] = true
+		}
+	}
+	for i, x := range n.nodes {
+		for _, row := range views[i].rows {
+			for _, r := range fhir.References(row.Content) {
+				to, ok := fhir.LocalKey(r.Text)
+				if !ok || have[to] {
+					continue
+				}
+				have[to] = true
+				w, err := n.update(to, fmt.Sprintf(`"active":true,"text":{"status":"generated","div":"<div>%d</div>"}`, n.value()))
+				if err != nil {
+					return err
+				}
+				if err := x.author(ctx, []engine.Write{w}); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
