@@ -287,6 +287,7 @@ type acceptance struct {
 	run      *audit.Run
 	receipts []feed.Receipt
 	inUnit   string // the transaction whose changes are being taken
+	gave     map[string]uint64
 }
 
 // unit gives each member its fate. One refused member refuses all of them.
@@ -295,7 +296,10 @@ func (a *acceptance) unit(g []incoming) error {
 	for _, in := range g {
 		if in.refusal == nil {
 			var err error
-			if in.refusal, err = a.lacking(in); err != nil {
+			if in.refusal, err = a.unmade(in.Key, in.Stamp.Vector); err == nil && in.refusal == nil {
+				in.refusal, err = a.lacking(in)
+			}
+			if err != nil {
 				return err
 			}
 		}

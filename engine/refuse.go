@@ -13,6 +13,30 @@ import (
 	"github.com/tributary-sync/tributary/version"
 )
 
+// unmade returns a refusal for a vector that has seen changes which this node never made. Where this node made them and forgot, being an older
+// copy of itself, the peer's memory or its knowledge tells (RestoredLate), and the change is taken under the next replica.
+func (a *acceptance) unmade(k fhir.Key, seen version.Vector) (refusal, err error) {
+	own := a.tx.Identity().Replica
+	claimed := seen.Tick(own)
+	if claimed == 0 {
+		return nil, nil
+	}
+	gave, ok := a.gave[k.Type]
+	if !ok {
+		if gave, err = a.tx.Gave(own, k.Type); err != nil {
+			return nil, err
+		}
+		if a.gave == nil {
+			a.gave = map[string]uint64{}
+		}
+		a.gave[k.Type] = gave
+	}
+	if claimed <= gave {
+		return nil, nil
+	}
+	return syncerr.New(syncerr.Invalid, "accept "+k.String(), "it has seen change %d of this node's own to %s, and this node has made %d", claimed, k.Type, gave), nil
+}
+
 // lacking returns a refusal for an event that came without a content which this node does not have.
 func (a *acceptance) lacking(in incoming) (refusal, err error) {
 	if in.packed != nil || in.Stamp.Deleted {

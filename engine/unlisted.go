@@ -55,6 +55,16 @@ func (e *Engine) unlist(tx *store.Tx, link Link, u Unlisted) (bool, error) {
 		Operation: link.operation(), Outcome: audit.Applied, Action: string(feed.Deleted), Key: u.Key, Version: u.Stamp.Version, Peer: link.Peer, Run: link.Run,
 		URL: "/fhir/R4/" + u.Key.String(), ParentURL: link.ParentURL, LocalURL: e.cfg.URL, LinkType: link.client(u.Key.Type),
 	}
+	a := acceptance{tx: tx}
+	refusal, err := a.unmade(u.Key, u.Stamp.Vector)
+	if err != nil {
+		return false, err
+	}
+	if refusal != nil {
+		rec.Outcome, rec.Details = audit.Refused, refusal.Error()
+		tx.Audit(rec)
+		return false, nil
+	}
 	if u.Fate == version.FateConflict {
 		rec.Outcome, rec.Action = audit.Decided, string(feed.Updated)
 		rec.Details = "kept against a deletion: the parent knew an earlier version, deleted it and forgot it, and this one was written afterwards"

@@ -364,6 +364,14 @@ func (s *Store) UpRevision(ctx context.Context) (uint64, error) {
 	return n, s.dialect.wrap("read revision", err)
 }
 
+// Gave returns the last tick of a resource type that an own replica gave, 0 where it gave none. What the running transaction gives does not
+// count: nobody can have seen it.
+func (q *query) Gave(own version.Replica, resourceType string) (uint64, error) {
+	var n uint64
+	_, err := q.one("SELECT value FROM tick WHERE replica = ? AND type = ?", []any{string(own), resourceType}, &n)
+	return n, err
+}
+
 // CheckKnown returns an Invalid error where a peer tells of what cannot be: knowledge of an unknown type, or ticks of this node's own
 // replica above those that it gave. For the latter ahead is true: this database may be an older copy of itself.
 func (s *Store) CheckKnown(ctx context.Context, parts []feed.Known) (ahead bool, err error) {
@@ -377,8 +385,8 @@ func (s *Store) CheckKnown(ctx context.Context, parts []feed.Known) (ahead bool,
 		if claimed == 0 {
 			continue
 		}
-		var gave uint64
-		if _, err := d.one("SELECT value FROM tick WHERE replica = ? AND type = ?", []any{string(own), p.Type}, &gave); err != nil {
+		gave, err := d.Gave(own, p.Type)
+		if err != nil {
 			return false, s.dialect.wrap("read ticks", err)
 		}
 		if claimed > gave {
