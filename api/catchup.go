@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -15,9 +16,12 @@ import (
 	"github.com/tributary-sync/tributary/version"
 )
 
-// The limits of a catch-up: what is told of a type may be long, a list of single exceptions above all.
+// The limits of a catch-up. What a caller knows is at most what the largest network makes of it: 10,000 replicas that each wrote 40 types and of each
+// of which something was forgotten, at 46 bytes a version: 35 MiB.
 const (
-	maxTold   = 64 << 20 // bytes of a caller's knowledge before compression
+	maxTold   = 40 << 20 // bytes of a caller's knowledge before compression
+	maxType   = 16 << 20 // bytes of what it says of one type: 1 MiB for its versions, else single exceptions
+	maxTypes  = 500      // types that it may tell of
 	markEvery = 100      // copies between two places from which it can be resumed
 	markBytes = 256 << 10
 )
@@ -71,7 +75,7 @@ func (s *Server) syncCatchUp(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	known, err := readKnown(w, r)
+	known, err := s.readKnown(w, r)
 	if err != nil {
 		return err
 	}
@@ -86,10 +90,10 @@ func (s *Server) syncCatchUp(w http.ResponseWriter, r *http.Request) error {
 	at := store.Place{Head: head.Seq}
 	if resume := r.URL.Query().Get("resume"); resume != "" {
 		if at, err = store.ParsePlace(resume); err != nil {
-			return err
+			return s.impossible(r, "catch up", err)
 		}
 		if at.Head > head.Seq {
-			return syncerr.New(syncerr.EpochChanged, "catch up", "the list was of change %d, this log ends at %d", at.Head, head.Seq)
+			return s.impossible(r, "catch up", syncerr.New(syncerr.EpochChanged, "catch up", "the list was of change %d, this log ends at %d", at.Head, head.Seq))
 		}
 	}
 	out, done, err := s.compressed(w, r)
@@ -115,28 +119,58 @@ func (s *Server) syncCatchUp(w http.ResponseWriter, r *http.Request) error {
 }
 
 // readKnown reads a knowledge from a body.
-func readKnown(w http.ResponseWriter, r *http.Request) ([]feed.Known, error) {
+func (s *Server) readKnown(w http.ResponseWriter, r *http.Request) ([]feed.Known, error) {
+	const op = "read knowledge"
 	body, err := bodyOf(w, r, maxTold)
 	if err != nil {
 		return nil, err
 	}
 	defer body.Close()
-	d := feed.NewDecoder(body, maxTold)
+	d := feed.NewDecoder(body, maxType)
 	var out []feed.Known
 	for {
 		line, err := d.Next()
 		switch {
 		case err != nil:
-			return nil, syncerr.Wrap(syncerr.Invalid, "read knowledge", err)
+			return nil, s.impossible(r, op, err)
 		case line.End != nil:
 			return out, nil
 		case line.Known == nil:
-			return nil, syncerr.New(syncerr.Invalid, "read knowledge", "something else than knowledge stands in it")
-		case slices.ContainsFunc(out, func(k feed.Known) bool { return k.Type == line.Known.Type }):
-			return nil, syncerr.New(syncerr.Invalid, "read knowledge", "%s stands in it twice", line.Known.Type)
+			return nil, s.impossible(r, op, syncerr.New(syncerr.Invalid, op, "something else than knowledge stands in it"))
 		}
-		out = append(out, *line.Known)
+		if out, err = adding(out, *line.Known); err != nil {
+			return nil, s.impossible(r, op, err)
+		}
 	}
+}
+
+// adding adds what is said of a type that was not spoken of before.
+func adding(out []feed.Known, k feed.Known) ([]feed.Known, error) {
+	if len(out) == maxTypes {
+		return nil, syncerr.New(syncerr.TooLarge, "read knowledge", "it tells of more than %d resource types", maxTypes)
+	}
+	if slices.ContainsFunc(out, func(o feed.Known) bool { return o.Type == k.Type }) {
+		return nil, syncerr.New(syncerr.Invalid, "read knowledge", "%s stands in it twice", k.Type)
+	}
+	return append(out, k), nil
+}
+
+// impossible returns the error of something that was sent and that no node can mean, or that is too much, and audits it. One that was only cut
+// short is not audited: links break.
+func (s *Server) impossible(r *http.Request, op string, err error) error {
+	var large *http.MaxBytesError
+	switch k := syncerr.KindOf(err); {
+	case errors.As(err, &large):
+		err = syncerr.New(syncerr.TooLarge, op, "more than %d MiB were sent", large.Limit>>20).
+			WithHint("A network of 10,000 nodes stays below that: the sender is not one, or its database is damaged; `tributary doctor` there tells")
+	case k.Retry():
+		return syncerr.Wrap(syncerr.Invalid, op, err)
+	case k != syncerr.EpochChanged && k != syncerr.TooLarge:
+		err = syncerr.Wrap(syncerr.Invalid, op, err)
+	}
+	c := callerOf(r.Context())
+	s.noteRefusal(r, c, statusOf(err, c), err)
+	return err
 }
 
 // list writes one page of a catch-up.

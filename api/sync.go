@@ -377,7 +377,7 @@ func (s *Server) syncTake(w http.ResponseWriter, r *http.Request) error {
 	for done := false; !done; {
 		line, err := d.Next()
 		if err != nil {
-			return syncerr.Wrap(syncerr.Invalid, "read pushed changes", err)
+			return s.impossible(r, "read pushed changes", err)
 		}
 		switch {
 		case line.End != nil:
@@ -387,7 +387,9 @@ func (s *Server) syncTake(w http.ResponseWriter, r *http.Request) error {
 		case line.Event != nil:
 			b.Events = append(b.Events, *line.Event)
 		case line.Known != nil:
-			b.Known = append(b.Known, *line.Known)
+			if b.Known, err = adding(b.Known, *line.Known); err != nil {
+				return s.impossible(r, "read pushed changes", err)
+			}
 		}
 		if len(b.Events) > maxEvents {
 			return syncerr.New(syncerr.TooLarge, "push", "more than %d changes in a batch", maxEvents)
