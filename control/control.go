@@ -23,6 +23,9 @@ const (
 	Both = "both"
 )
 
+// VerifyRuns is the kind of the runs that a verification leaves, beside Pull and Push.
+const VerifyRuns = "verify"
+
 // Passes starts pull and push passes and knows how their loops stand. node implements it.
 type Passes interface {
 	// Sync runs a pass now (Pull, Push or Both) and returns the runs that it made once they have ended. Where a pass of that

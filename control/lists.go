@@ -23,10 +23,12 @@ func bounded(limit int) int {
 	return min(limit, maxList)
 }
 
-// Runs returns the newest passes of a direction (Pull, Push, or "" for both), newest first, 100 where limit is 0.
+// Runs returns the newest passes of a kind (Pull, Push, VerifyRuns, or "" for all), newest first, 100 where limit is 0.
 func (c *Control) Runs(ctx context.Context, direction string, limit int) ([]audit.Run, error) {
-	if direction != "" && direction != Pull && direction != Push {
-		return nil, syncerr.New(syncerr.Usage, "list runs", "%.40q is neither %s nor %s", direction, Pull, Push)
+	switch direction {
+	case "", Pull, Push, VerifyRuns:
+	default:
+		return nil, syncerr.New(syncerr.Usage, "list runs", "%.40q is none of %s, %s and %s", direction, Pull, Push, VerifyRuns)
 	}
 	out, err := c.eng.Store().Runs(ctx, direction, bounded(limit))
 	return orEmpty(out), err

@@ -216,6 +216,21 @@ func TestConfigTextHidesSecrets(t *testing.T) {
 	}
 }
 
+// A verification is a run of its own kind, and one that failed is an operator's failure, not one of the pull.
+func TestRunsOfVerifications(t *testing.T) {
+	w, ctx := newWorld(t, "https://district.example"), context.Background()
+	w.run(control.Pull, "1", "done", "")
+	w.run(control.VerifyRuns, "2", "failed", "the link is down")
+	runs, err := w.Runs(ctx, control.VerifyRuns, 0)
+	if err != nil || len(runs) != 1 || runs[0].ID != "2" {
+		t.Errorf("runs %+v, %v", runs, err)
+	}
+	records, err := w.Audit(ctx, audit.Query{Outcome: audit.Failed})
+	if err != nil || len(records) != 1 || records[0].Operation != audit.Admin || records[0].Action != "VERIFY" || records[0].Details != "the link is down" {
+		t.Errorf("audit %+v, %v", records, err)
+	}
+}
+
 // What a caller named and what is no key must not break the JSON of the audit.
 func TestAuditOfWhatIsNoKey(t *testing.T) {
 	w, ctx := newWorld(t, ""), context.Background()

@@ -138,11 +138,14 @@ func (e *Engine) OpenRun(ctx context.Context, r audit.Run) error {
 func (e *Engine) CloseRun(ctx context.Context, r audit.Run) error {
 	return e.store.Write(ctx, func(tx *store.Tx) error {
 		if r.Outcome == "failed" {
-			op := audit.Pull
-			if r.Direction == "push" {
-				op = audit.Push
+			rec := audit.Record{Operation: audit.Pull, Outcome: audit.Failed, Peer: r.Peer, Run: r.ID, Details: r.Error, LocalURL: e.cfg.URL}
+			switch r.Direction {
+			case "push":
+				rec.Operation = audit.Push
+			case "verify": // an operator asked for it
+				rec.Operation, rec.Action = audit.Admin, "VERIFY"
 			}
-			tx.Audit(audit.Record{Operation: op, Outcome: audit.Failed, Peer: r.Peer, Run: r.ID, Details: r.Error, LocalURL: e.cfg.URL})
+			tx.Audit(rec)
 		}
 		return tx.SaveRun(r)
 	})
