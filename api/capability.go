@@ -37,7 +37,7 @@ func capabilityStatement(d Deps, now time.Time) []byte {
 		Resource:    make([]models.CapabilityStatementRestResource, 0, len(fhir.Types())),
 	}
 	code(&rest.Mode, "server")
-	for _, name := range []string{"transaction", "batch"} {
+	for _, name := range []string{"transaction", "batch", "history-system"} {
 		var i models.CapabilityStatementRestInteraction
 		code(&i.Code, name)
 		rest.Interaction = append(rest.Interaction, i)
@@ -47,7 +47,7 @@ func capabilityStatement(d Deps, now time.Time) []byte {
 	}
 	c := models.CapabilityStatement{
 		Date: now.UTC().Format(time.RFC3339), Software: &software, Implementation: &implementation,
-		Format: []string{"application/fhir+json", "json"}, Rest: []models.CapabilityStatementRest{rest},
+		Format: []string{"application/fhir+json", "json"}, PatchFormat: []string{jsonPatch, "application/fhir+json"}, Rest: []models.CapabilityStatementRest{rest},
 	}
 	code(&c.Status, "active")
 	code(&c.Kind, "instance")
@@ -61,9 +61,9 @@ func capabilityStatement(d Deps, now time.Time) []byte {
 
 func capabilityOf(resourceType string) models.CapabilityStatementRestResource {
 	yes := true
-	r := models.CapabilityStatementRestResource{ReadHistory: &yes, UpdateCreate: &yes, ConditionalCreate: &yes}
+	r := models.CapabilityStatementRestResource{ReadHistory: &yes, UpdateCreate: &yes, ConditionalCreate: &yes, ConditionalUpdate: &yes}
 	code(&r.Type, resourceType)
-	for _, name := range []string{"read", "vread", "update", "delete", "history-instance", "create", "search-type"} {
+	for _, name := range []string{"read", "vread", "update", "patch", "delete", "history-instance", "history-type", "create", "search-type"} {
 		var i models.CapabilityStatementRestResourceInteraction
 		code(&i.Code, name)
 		r.Interaction = append(r.Interaction, i)
@@ -72,8 +72,11 @@ func capabilityOf(resourceType string) models.CapabilityStatementRestResource {
 	code(&v, "versioned-update")
 	r.Versioning = &v
 	var read models.ConditionalReadStatus
-	code(&read, "not-match")
+	code(&read, "full-support")
 	r.ConditionalRead = &read
+	var remove models.ConditionalDeleteStatus
+	code(&remove, "single")
+	r.ConditionalDelete = &remove
 	for _, p := range search.Parameters(resourceType) {
 		sp := models.CapabilityStatementRestResourceSearchParam{Name: p.Name, Documentation: &p.Documentation}
 		code(&sp.Type, p.Type)

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -21,6 +22,22 @@ func (s *Server) fhirHistory(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	return s.answerHistory(w, r, k)
+}
+
+// fhirHistories answers the versions of all resources, or of those of a type, newest first, deletions among them (FHIR R4
+// http.html#history).
+func (s *Server) fhirHistories(w http.ResponseWriter, r *http.Request) error {
+	t := r.PathValue("type")
+	if t != "" {
+		if _, err := knownType(t); err != nil {
+			return err
+		}
+	}
+	return s.answerHistory(w, r, fhir.Key{Type: t})
+}
+
+func (s *Server) answerHistory(w http.ResponseWriter, r *http.Request, of fhir.Key) error {
 	if err := acceptsJSON(r); err != nil {
 		return err
 	}
@@ -28,7 +45,7 @@ func (s *Server) fhirHistory(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return syncerr.New(syncerr.Invalid, "read history", "the query of the URL is malformed")
 	}
-	p, err := s.history(r.Context(), s.baseOf(r), k, q)
+	p, err := s.history(r.Context(), s.baseOf(r), of, q)
 	if err != nil {
 		return err
 	}
@@ -36,18 +53,11 @@ func (s *Server) fhirHistory(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// historyQuery is what a history was asked for. before and seen say where the page before it ended: a log row, and the version
-// that it shows.
-type historyQuery struct {
-	count  int
-	since  int64 // milliseconds since 1970 UTC
-	before uint64
-	seen   string
-}
-
-func readHistory(q url.Values) (historyQuery, error) {
-	h := historyQuery{count: search.DefaultCount}
-	bad := func(name, text string) (historyQuery, error) {
+// readHistory reads what a history was asked for (FHIR R4 http.html#history). _page is ours: where the page begins, and as of
+// which row of the log the list is.
+func readHistory(q url.Values) (store.HistoryQuery, error) {
+	h := store.HistoryQuery{Count: search.DefaultCount}
+	bad := func(name, text string) (store.HistoryQuery, error) {
 		return h, syncerr.New(syncerr.Invalid, "read history", "%s: %.60q cannot be read", name, text)
 	}
 	if v := q.Get("_count"); v != "" {
@@ -55,62 +65,69 @@ func readHistory(q url.Values) (historyQuery, error) {
 		if err != nil {
 			return bad("_count", v)
 		}
-		h.count = max(1, min(int(n), search.MaxCount))
+		h.Count = max(1, min(int(n), search.MaxCount))
 	}
 	if v := q.Get("_since"); v != "" {
 		t, err := time.Parse(time.RFC3339Nano, strings.ReplaceAll(v, " ", "+"))
 		if err != nil {
 			return bad("_since", v)
 		}
-		h.since = t.UnixMilli()
+		h.Since = t.UnixMilli()
+	}
+	if q.Has("_at") {
+		return h, syncerr.New(syncerr.Invalid, "read history", "_at: this server does not offer it").WithHint("Use _since, or read the versions that _history lists")
 	}
 	if v := q.Get("_page"); v != "" {
-		seq, seen, ok := strings.Cut(v, "-")
-		n, err := strconv.ParseUint(seq, 10, 63)
-		if err != nil || !ok || n == 0 {
+		from, asOf, ok := strings.Cut(v, "-")
+		n, err := strconv.ParseUint(from, 10, 63)
+		m, err2 := strconv.ParseUint(asOf, 10, 63)
+		if !ok || err != nil || err2 != nil || n == 0 || m == 0 {
 			return bad("_page", v)
 		}
-		h.before, h.seen = n, seen
+		h.From, h.AsOf = n, m
 	}
 	return h, nil
 }
 
-func (s *Server) history(ctx context.Context, base string, k fhir.Key, q url.Values) (reply, error) {
+// history answers a page of the history of a resource, of a type where of has no id, or of everything.
+func (s *Server) history(ctx context.Context, base string, of fhir.Key, q url.Values) (reply, error) {
 	h, err := readHistory(q)
 	if err != nil {
 		return reply{}, err
 	}
-	var copies []store.Copy
+	h.Type, h.ID = of.Type, of.ID
+	var page store.HistoryPage
+	exists := true
 	err = s.engine.Store().Read(ctx, func(rd *store.Reader) error {
 		var err error
-		copies, err = versions(rd, k, h)
+		if page, err = rd.VersionsOf(h); err == nil && of.ID != "" && len(page.Copies) == 0 {
+			_, exists, err = rd.Get(of)
+		}
 		return err
 	})
 	if err != nil {
 		return reply{}, err
 	}
-	if len(copies) == 0 && h.before == 0 {
-		if _, ok, err := s.engine.Store().Get(ctx, k); err != nil || !ok {
-			if err == nil {
-				err = syncerr.New(syncerr.NotFound, "read history", "%s does not exist", k)
-			}
-			return reply{}, err
+	if !exists {
+		return reply{}, syncerr.New(syncerr.NotFound, "read history", "%s does not exist", of)
+	}
+	address := base
+	for _, part := range []string{of.Type, of.ID, "_history"} {
+		if part != "" {
+			address += "/" + part
 		}
 	}
-	b := bundle{Type: "history", Link: []bundleLink{{"self", base + "/" + k.String() + "/_history" + queryText(q)}}}
-	if len(copies) > h.count {
-		copies = copies[:h.count]
-		last := copies[h.count-1]
-		next := url.Values{"_page": {strconv.FormatUint(last.Seq, 10) + "-" + last.Stamp.Version.String()}, "_count": {strconv.Itoa(h.count)}}
-		if v := q.Get("_since"); v != "" {
-			next.Set("_since", v)
-		}
-		b.Link = append(b.Link, bundleLink{"next", base + "/" + k.String() + "/_history" + queryText(next)})
-	} else if h.before == 0 {
-		n := int64(len(copies))
+	b := bundle{Type: "history", Link: []bundleLink{{"self", address + queryText(q)}}}
+	if page.Next != 0 {
+		next := maps.Clone(q)
+		next.Set("_page", strconv.FormatUint(page.Next, 10)+"-"+strconv.FormatUint(page.AsOf, 10))
+		next.Set("_count", strconv.Itoa(h.Count))
+		b.Link = append(b.Link, bundleLink{"next", address + queryText(next)})
+	} else if h.From == 0 {
+		n := int64(len(page.Copies))
 		b.Total = &n
 	}
-	for _, c := range copies {
+	for _, c := range page.Copies {
 		e, err := historyEntry(base, c)
 		if err != nil {
 			return reply{}, err
@@ -119,29 +136,6 @@ func (s *Server) history(ctx context.Context, base string, k fhir.Key, q url.Val
 	}
 	body, err := b.bytes()
 	return reply{status: http.StatusOK, body: body}, err
-}
-
-// versions reads one version more than the page has. The log has rows that only record what a copy has seen, so that a
-// version may stand in it more than once, also over the edge of a page.
-func versions(rd *store.Reader, k fhir.Key, h historyQuery) ([]store.Copy, error) {
-	var out []store.Copy
-	seen, before := h.seen, h.before
-	for len(out) <= h.count {
-		rows, err := rd.History(k, before, h.count+1)
-		if err != nil || len(rows) == 0 {
-			return out, err
-		}
-		for _, c := range rows {
-			before = c.Seq
-			if c.Committed < h.since {
-				return out, nil
-			}
-			if v := c.Stamp.Version.String(); v != seen && len(out) <= h.count {
-				out, seen = append(out, c), v
-			}
-		}
-	}
-	return out, nil
 }
 
 func historyEntry(base string, c store.Copy) (bundleEntry, error) {

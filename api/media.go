@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -86,6 +87,11 @@ func readBody(w http.ResponseWriter, r *http.Request, what string, limit int) ([
 	if err := isJSONBody(r, what); err != nil {
 		return nil, err
 	}
+	return readAll(w, r, what, limit)
+}
+
+// readAll reads a body, whatever it is.
+func readAll(w http.ResponseWriter, r *http.Request, what string, limit int) ([]byte, error) {
 	tooLarge := func() error {
 		return syncerr.New(syncerr.TooLarge, "read "+what, "the body is larger than the %d bytes that this node takes", limit)
 	}
@@ -103,23 +109,43 @@ func readBody(w http.ResponseWriter, r *http.Request, what string, limit int) ([
 	return body, nil
 }
 
+// bodyHint says how a body is sent.
+const bodyHint = "Send application/fhir+json in UTF-8, not compressed"
+
 func isJSONBody(r *http.Request, what string) error {
-	const hint = "Send application/fhir+json in UTF-8, not compressed"
-	if enc := r.Header.Get("Content-Encoding"); enc != "" && enc != "identity" {
-		return syncerr.New(syncerr.Unsupported, "read "+what, "Content-Encoding: %.40q is not spoken here", enc).WithHint(hint)
-	}
 	given := r.Header.Get("Content-Type")
 	if given == "" {
-		return syncerr.New(syncerr.Unsupported, "read "+what, "the Content-Type header is missing").WithHint(hint)
+		return syncerr.New(syncerr.Unsupported, "read "+what, "the Content-Type header is missing").WithHint(bodyHint)
 	}
 	media, params, err := mime.ParseMediaType(given)
 	if err != nil || media == "json" || !isJSON(media) {
-		return syncerr.New(syncerr.Unsupported, "read "+what, "Content-Type: %.80q is not JSON", given).WithHint(hint)
+		return syncerr.New(syncerr.Unsupported, "read "+what, "Content-Type: %.80q is not JSON", given).WithHint(bodyHint)
+	}
+	return isPlainUTF8(r, what, params)
+}
+
+// isPlainUTF8 refuses a body that is compressed or in another charset than UTF-8; params are those of its media type.
+func isPlainUTF8(r *http.Request, what string, params map[string]string) error {
+	if enc := r.Header.Get("Content-Encoding"); enc != "" && enc != "identity" {
+		return syncerr.New(syncerr.Unsupported, "read "+what, "Content-Encoding: %.40q is not spoken here", enc).WithHint(bodyHint)
 	}
 	if c := params["charset"]; c != "" && !strings.EqualFold(c, "utf-8") {
-		return syncerr.New(syncerr.Unsupported, "read "+what, "the charset %.40q is not spoken here", c).WithHint(hint)
+		return syncerr.New(syncerr.Unsupported, "read "+what, "the charset %.40q is not spoken here", c).WithHint(bodyHint)
 	}
 	return nil
+}
+
+// notModified reports whether the condition of a read says that the caller has the copy already (FHIR R4 http.html#cread): by its tag,
+// or, where there is none, by its time in whole seconds (RFC 9110 section 13.1.3).
+func notModified(noneMatch, since string, p reply) bool {
+	if noneMatch != "" {
+		return matches(noneMatch, `"`+p.version.String()+`"`)
+	}
+	t, err := http.ParseTime(since)
+	if err != nil {
+		t, err = time.Parse(time.RFC3339, since) // an instant, in Bundle.entry.request.ifModifiedSince
+	}
+	return err == nil && p.modified/1000 <= t.Unix()
 }
 
 // etag returns the entity tag of a version (FHIR R4 http.html#versioning).

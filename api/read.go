@@ -57,11 +57,16 @@ func (s *Server) fhirRead(w http.ResponseWriter, r *http.Request) error {
 	}
 	base := s.baseOf(r)
 	p, err := s.read(r.Context(), k)
+	return p.show(w, r, base, err)
+}
+
+// show sends what was read, or only that the caller has it already.
+func (p reply) show(w http.ResponseWriter, r *http.Request, base string, err error) error {
 	if err != nil {
 		p.setHeaders(w.Header(), base) // of a deleted one
 		return err
 	}
-	if h := r.Header.Get("If-None-Match"); h != "" && matches(h, `"`+p.version.String()+`"`) {
+	if notModified(r.Header.Get("If-None-Match"), r.Header.Get("If-Modified-Since"), p) {
 		p.setHeaders(w.Header(), base)
 		w.WriteHeader(http.StatusNotModified)
 		return nil
@@ -92,12 +97,7 @@ func (s *Server) fhirVersion(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	p, err := s.readVersion(r.Context(), k, r.PathValue("version"))
-	if err != nil {
-		p.setHeaders(w.Header(), s.baseOf(r))
-		return err
-	}
-	p.write(w, r, s.baseOf(r))
-	return nil
+	return p.show(w, r, s.baseOf(r), err)
 }
 
 func (s *Server) readVersion(ctx context.Context, k fhir.Key, text string) (reply, error) {

@@ -26,12 +26,14 @@ func TestOwnDocumentsAreValid(t *testing.T) {
 		w.do("GET", "/fhir/R4/Patient?_id=nobody", "").want(200),
 		w.do("GET", "/fhir/R4/Patient/p/_history", "").want(200),
 		w.do("GET", "/fhir/R4/Patient/p/_history?_count=2", "").want(200),
+		w.do("GET", "/fhir/R4/Patient/_history?_count=2", "").want(200),
+		w.do("GET", "/fhir/R4/_history", "").want(200),
 		w.do("POST", "/fhir/R4", sent("transaction", item("urn:uuid:6a0c9e2e-30ee-4d5c-a0b6-0b3a9d0d4b1a", "POST", "Patient", patient("x", "A")),
 			item("", "DELETE", "Patient/q", ""), item("", "GET", "Patient/p", ""), item("", "GET", "Patient", ""), item("", "GET", "Patient/nobody", ""))).want(200),
 		w.do("POST", "/fhir/R4", sent("batch", item("", "GET", "Patient/nobody", ""), item("", "PUT", "Patient/z", patient("z", "A")), `{}`),
 			header("Prefer", "return=representation")).want(200),
 		w.do("GET", "/fhir/R4/Patient/nobody", "").want(404),
-		w.do("PATCH", "/fhir/R4/Patient/p", "").want(405),
+		w.do("TRACE", "/fhir/R4/Patient/p", "").want(405),
 		w.do("DELETE", "/fhir/R4/Patient/p", "", header("Prefer", "return=OperationOutcome")).want(200),
 	}
 	var in bytes.Buffer
@@ -49,7 +51,7 @@ func TestOwnDocumentsAreValid(t *testing.T) {
 	cmd.Dir = filepath.Join("..", "internal", "samples", "validate")
 	cmd.Stdin = &in
 	out, err := cmd.CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "10 resources checked, 0 not valid") {
+	if err != nil || !strings.Contains(string(out), "12 resources checked, 0 not valid") {
 		t.Errorf("%v (is it installed? npm ci --prefix internal/samples/validate)\n%.4000s", err, out)
 	}
 }
@@ -59,7 +61,7 @@ func TestCapabilities(t *testing.T) {
 	type named struct{ Name, Type, Code string }
 	var c struct {
 		ResourceType, Status, Kind, FhirVersion, Date string
-		Format                                        []string
+		Format, PatchFormat                           []string
 		Implementation                                struct{ URL string }
 		Rest                                          []struct {
 			Mode        string
@@ -67,6 +69,8 @@ func TestCapabilities(t *testing.T) {
 			Resource    []struct {
 				Type, Versioning                             string
 				ReadHistory, UpdateCreate, ConditionalCreate bool
+				ConditionalUpdate                            bool
+				ConditionalRead, ConditionalDelete           string
 				Interaction, SearchParam                     []named
 			}
 		}
@@ -76,7 +80,7 @@ func TestCapabilities(t *testing.T) {
 		t.Fatal(err)
 	}
 	if c.ResourceType != "CapabilityStatement" || c.Status != "active" || c.Kind != "instance" || c.FhirVersion != "4.0.1" || c.Date == "" ||
-		c.Implementation.URL != "http://node.example/fhir/R4" || len(c.Rest) != 1 || c.Rest[0].Mode != "server" || len(c.Rest[0].Interaction) != 2 {
+		c.Implementation.URL != "http://node.example/fhir/R4" || len(c.Rest) != 1 || c.Rest[0].Mode != "server" || len(c.Rest[0].Interaction) != 3 || len(c.PatchFormat) != 2 {
 		t.Errorf("%+v", c)
 	}
 	var types []string
@@ -89,7 +93,8 @@ func TestCapabilities(t *testing.T) {
 		for _, p := range search.Parameters(r.Type) {
 			want = append(want, p.Name+" "+p.Type)
 		}
-		if !slices.Equal(got, want) || r.Versioning != "versioned-update" || !r.ReadHistory || !r.UpdateCreate || !r.ConditionalCreate || len(r.Interaction) != 7 {
+		if !slices.Equal(got, want) || r.Versioning != "versioned-update" || !r.ReadHistory || !r.UpdateCreate || !r.ConditionalCreate || !r.ConditionalUpdate ||
+			r.ConditionalRead != "full-support" || r.ConditionalDelete != "single" || len(r.Interaction) != 9 {
 			t.Errorf("%+v", r)
 		}
 	}

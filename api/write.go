@@ -4,14 +4,11 @@ import (
 	"bytes"
 	"context"
 	"net/http"
-	"net/url"
-	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/tributary-sync/tributary/engine"
 	"github.com/tributary-sync/tributary/fhir"
-	"github.com/tributary-sync/tributary/search"
 	"github.com/tributary-sync/tributary/store"
 	"github.com/tributary-sync/tributary/syncerr"
 )
@@ -206,45 +203,6 @@ func (s *Server) written(ctx context.Context, op engine.Op, w engine.Written) (r
 		p.note = "it has this content already: no new version was made"
 	}
 	return p, err
-}
-
-// readCriteria reads the search that a conditional create or reference names (FHIR R4 http.html#ccreate). Everything in it must
-// be understood: an ignored parameter would find what was not meant.
-func readCriteria(t, text string) (search.Query, error) {
-	_, after, ok := strings.Cut(text, "?")
-	if ok {
-		text = after
-	}
-	values, err := url.ParseQuery(text)
-	if err != nil {
-		return search.Query{}, syncerr.New(syncerr.Invalid, "read condition", "it is not the query of a URL")
-	}
-	q, err := search.Parse(t, values, true)
-	if err != nil {
-		return q, err
-	}
-	if len(q.Terms) == 0 {
-		return q, syncerr.New(syncerr.Invalid, "read condition", "it names nothing to search by").WithHint("Use for example identifier=system|value")
-	}
-	return q, nil
-}
-
-// existing returns the one resource that a condition finds; a Precondition error where there are several.
-func (s *Server) existing(ctx context.Context, q search.Query) (fhir.Key, bool, error) {
-	var keys []fhir.Key
-	err := s.engine.Store().Read(ctx, func(rd *store.Reader) error {
-		var err error
-		keys, err = rd.Find(q, 2)
-		return err
-	})
-	switch {
-	case err != nil || len(keys) == 0:
-		return fhir.Key{}, false, err
-	case len(keys) > 1:
-		return fhir.Key{}, false, syncerr.New(syncerr.Precondition, "create "+q.Type, "the condition finds more than one resource").
-			WithHint("Narrow it until it names one, or put the records in order")
-	}
-	return keys[0], true, nil
 }
 
 // alone waits until no other conditional write is at work; done lets the next one in.

@@ -1,0 +1,84 @@
+package store
+
+import (
+	"errors"
+
+	"github.com/tributary-sync/tributary/version"
+)
+
+// HistoryQuery says which versions a history shows. They come newest first.
+type HistoryQuery struct {
+	Type  string // of the resources, "" for all
+	ID    string // of the one resource of that type, "" for all
+	AsOf  uint64 // sequence of the log as of which it is shown: later rows do not exist; 0 for now
+	From  uint64 // HistoryPage.Next of the page before; 0 for the first page
+	Since int64  // milliseconds since 1970 UTC: versions that this node committed before are left out
+	Count int    // versions a page
+}
+
+// HistoryPage is one page of a history.
+type HistoryPage struct {
+	Copies []Copy
+	AsOf   uint64 // for the pages behind this one: all are parts of one list, whatever is written meanwhile
+	Next   uint64 // where the next page begins; 0 on the last
+}
+
+// shows holds for the log row that shows a version: the newest of those that stand together. Rows that only record what a copy has
+// seen bear the version of the row before them.
+const shows = "NOT EXISTS (SELECT 1 FROM change_log n WHERE n.type = r.type AND n.id = r.id AND n.seq = " +
+	"(SELECT MIN(m.seq) FROM change_log m WHERE m.type = r.type AND m.id = r.id AND m.seq > r.seq AND m.seq <= ?) " +
+	"AND n.replica = r.replica AND n.tick = r.tick)"
+
+// VersionsOf returns a page of the history of a resource, a type or everything. A page ends early where its contents fill
+// maxPageBytes. It reads along an index from where the page begins, and no further than the page goes.
+func (q *query) VersionsOf(h HistoryQuery) (HistoryPage, error) {
+	page := HistoryPage{AsOf: h.AsOf}
+	if page.AsOf == 0 {
+		var err error
+		if page.AsOf, err = q.Head(); err != nil {
+			return page, err
+		}
+	}
+	h.AsOf = page.AsOf
+	where, args, position := h.rows()
+	size, more := 0, false
+	err := q.copyRows("change_log r JOIN change_log l ON l.seq = r.seq", where, args, func(c Copy) error {
+		if c.Committed < h.Since { // the time never falls where the sequence rises
+			return errPageFull
+		}
+		if n := len(page.Copies); n == h.Count || n > 0 && size+len(c.Body) > maxPageBytes {
+			more = true
+			return errPageFull
+		}
+		page.Copies = append(page.Copies, c)
+		size += len(c.Body)
+		return nil
+	})
+	if errors.Is(err, errPageFull) {
+		err = nil
+	}
+	if err != nil || !more {
+		return page, err
+	}
+	last := page.Copies[len(page.Copies)-1].Seq
+	_, err = q.one("SELECT "+position+" FROM change_log WHERE seq = ?", []any{last}, &page.Next)
+	return page, err
+}
+
+// rows returns the part of a statement that finds the rows of a page and one more, with its arguments, and the column by which the
+// history is ordered.
+func (h HistoryQuery) rows() (where string, args []any, position string) {
+	position = "seq"
+	switch {
+	case h.ID != "":
+		where, args = "r.type = ? AND r.id = ? AND ", []any{h.Type, h.ID}
+	case h.Type != "": // the ordinal rises with the sequence, and has the index
+		position, where, args = "ordinal", "r.type = ? AND ", []any{h.Type}
+	}
+	from := h.From
+	if from == 0 {
+		from = version.MaxTick
+	}
+	where = "WHERE " + where + "r." + position + " < ? AND r.seq <= ? AND " + shows + " ORDER BY r." + position + " DESC LIMIT ?"
+	return where, append(args, from, h.AsOf, h.AsOf, h.Count+1), position
+}
