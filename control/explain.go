@@ -100,8 +100,11 @@ func history(r *store.Reader, key fhir.Key, children []store.Participant) ([]His
 	return out, nil
 }
 
-// sourceName turns what a log row notes of its source into words (engine.Link: child:ID, parent:epoch, or nothing).
+// sourceName turns what a log row notes of its source into words (engine.Link: child:ID, server:name, parent:epoch, or nothing).
 func sourceName(source string, children []store.Participant) string {
+	if server, ok := strings.CutPrefix(source, "server:"); ok {
+		return server
+	}
 	id, isChild := strings.CutPrefix(source, "child:")
 	switch {
 	case source == "":

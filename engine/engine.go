@@ -61,6 +61,7 @@ type Link struct {
 	Epoch      string                         // the parent's present epoch; empty for a child
 	Follows    func(resourceType string) bool // this node pushes the type to the peer, which therefore decides
 	Pulls      func(resourceType string) bool // this node pulls the type from the peer; nil for all
+	Server     string                         // name of a server that knows no stamps; empty for nodes
 	ParentURL  string
 	ClientName string                           // client that moved it: node, fhir, rest
 	Client     func(resourceType string) string // the same by type, where it is not the same for all
@@ -79,20 +80,23 @@ func (l Link) source() string {
 	if l.Child != "" {
 		return "child:" + l.Child
 	}
+	if l.Server != "" {
+		return "server:" + l.Server
+	}
 	return "parent:" + l.Epoch
 }
 
-func (l Link) fromParent() bool { return l.Child == "" }
+func (l Link) fromParent() bool { return l.Child == "" && l.Server == "" }
 
 func (l Link) follower(resourceType string) bool {
 	return l.fromParent() && l.Follows != nil && l.Follows(resourceType)
 }
 
 func (l Link) operation() audit.Operation {
-	if l.fromParent() {
-		return audit.Pull
+	if l.Child != "" {
+		return audit.Receive
 	}
-	return audit.Receive
+	return audit.Pull
 }
 
 func (l Link) direction() string {

@@ -133,6 +133,13 @@ func (e *Engine) RestoredLate(ctx context.Context, why, epoch string, pushed uin
 	}
 	old := e.store.Identity().Replica
 	suspects = append(suspects, Suspect{old, pushed})
+	servers, err := e.serverReplicas(ctx)
+	if err != nil {
+		return err
+	}
+	for _, r := range servers { // their ticks were minted here
+		suspects = append(suspects, Suspect{r, pushed})
+	}
 	own, head, err := e.unconfirmed(ctx, suspects, confirm)
 	if err != nil {
 		return err
@@ -141,6 +148,14 @@ func (e *Engine) RestoredLate(ctx context.Context, why, epoch string, pushed uin
 		since, err := tx.OwnAbove(old, head) // what an application wrote while the peer was asked
 		return slices.Concat(own, since), err
 	})
+}
+
+func (e *Engine) serverReplicas(ctx context.Context) (out []version.Replica, err error) {
+	err = e.store.Read(ctx, func(r *store.Reader) error {
+		out, err = r.ServerReplicas()
+		return err
+	})
+	return out, err
 }
 
 // unconfirmed returns the rows of the suspects that the peer does not have with the same content, in the order of the log, and the

@@ -37,6 +37,8 @@ type Collecting struct {
 	Keep   time.Duration // how long older versions and tombstones stay after everybody has acknowledged them; 0 is for ever
 	Parent bool          // this node has a parent
 	Pushes func(resourceType string) bool
+	// Servers says, by name, which types each server without stamps is given.
+	Servers map[string]func(resourceType string) bool
 }
 
 const (
@@ -46,7 +48,7 @@ const (
 
 // Collect takes older versions and tombstones out of the log that every registered child and the parent have acknowledged and that are
 // older than c.Keep. A child acknowledges the types that it reads, up to where it has read; the parent what was pushed to it, or what
-// it sent itself. It returns what went.
+// it sent itself; a server what it was given. It returns what went.
 func (e *Engine) Collect(ctx context.Context, c Collecting) (store.Collected, error) {
 	var all store.Collected
 	if c.Keep <= 0 {
@@ -117,6 +119,17 @@ func (e *Engine) acknowledged(ctx context.Context, c Collecting) (store.Acknowle
 	for _, p := range children {
 		out.Upper = min(out.Upper, read(p))
 	}
+	given := map[string]uint64{}
+	for name := range c.Servers {
+		pos, err := e.store.Position(ctx, name, "push")
+		if err != nil {
+			return out, err
+		}
+		if pos.Epoch == head.Epoch {
+			given[name] = pos.Seq
+		}
+		out.Upper = min(out.Upper, given[name])
+	}
 	out.Seq = func(resourceType string) uint64 {
 		seq := head.Seq
 		for _, p := range children {
@@ -124,6 +137,11 @@ func (e *Engine) acknowledged(ctx context.Context, c Collecting) (store.Acknowle
 				return 0
 			}
 			seq = min(seq, read(p))
+		}
+		for name, pushes := range c.Servers {
+			if pushes(resourceType) {
+				seq = min(seq, given[name])
+			}
 		}
 		return seq
 	}

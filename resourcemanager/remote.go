@@ -37,6 +37,7 @@ type Edit struct {
 	Key     fhir.Key
 	Content []byte // the whole document; nil deletes
 	Create  bool   // there must be none yet
+	Revive  bool   // the server's copy, that of Base, is deleted or voided
 	Base    string // tag of the copy that the edit stands on; empty where the server gives no tags, or for a Create
 }
 

@@ -106,7 +106,7 @@ func wantsOf(keys []fhir.Key) []Want {
 
 // plan returns the edit that brings an event to the peer, or the receipt where there is nothing to do or nothing may be done.
 func (c Stampless) plan(ctx context.Context, ev feed.Event, have Copy) (Edit, *feed.Receipt, error) {
-	edit := Edit{Key: ev.Key, Content: ev.Content, Base: have.Tag}
+	edit := Edit{Key: ev.Key, Content: ev.Content, Base: have.Tag, Revive: have.State == Gone}
 	if ev.Stamp.Deleted {
 		edit.Content = nil
 	} else if ev.Content == nil {

@@ -43,7 +43,10 @@ func (s *Store) Reincarnate(ctx context.Context, more func(*Tx) error) error {
 		if err := tx.SetState("epoch", now.Epoch); err != nil {
 			return err
 		}
-		tx.t.identity, tx.t.ticks = &now, map[string]uint64{}
+		if err := tx.renameServers(); err != nil {
+			return err
+		}
+		tx.t.identity, tx.t.ticks = &now, map[minting]uint64{}
 		if err := more(tx); err != nil {
 			return err
 		}

@@ -1,10 +1,13 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"encoding/hex"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"gorm.io/gorm"
@@ -23,9 +26,9 @@ type transaction struct {
 	pool  gorm.ConnPool
 
 	counters      map[string]uint64
-	ticks         map[string]uint64
+	ticks         map[minting]uint64
 	dirtyCounters map[string]bool
-	dirtyTicks    map[string]bool
+	dirtyTicks    map[minting]bool
 	current       map[fhir.Key]*Current
 	identity      *Identity // taken on in this transaction, nil for the store's
 	wrote         bool
@@ -128,8 +131,8 @@ func (t *transaction) exists(table string) (bool, error) {
 
 // forget drops what is cached, so that it is read again: after a writer was undone nothing cached can be trusted.
 func (t *transaction) forget() {
-	t.counters, t.ticks = map[string]uint64{}, map[string]uint64{}
-	t.dirtyCounters, t.dirtyTicks = map[string]bool{}, map[string]bool{}
+	t.counters, t.ticks = map[string]uint64{}, map[minting]uint64{}
+	t.dirtyCounters, t.dirtyTicks = map[string]bool{}, map[minting]bool{}
 	t.current = map[fhir.Key]*Current{}
 	t.identity = nil
 }
@@ -215,9 +218,13 @@ func (tx *Tx) Identity() Identity {
 // NextTick mints the next version of a resource type for this node's replica. Ticks of a (replica, type) are contiguous from
 // 1: one that is minted in a transaction which fails was never given.
 func (tx *Tx) NextTick(resourceType string) (version.Version, error) {
-	replica := tx.Identity().Replica
-	t := tx.t
-	v, ok := t.ticks[resourceType]
+	return tx.NextTickOf(tx.Identity().Replica, resourceType)
+}
+
+// NextTickOf does the same for a replica for which this node alone speaks, because it knows nothing of ticks (a server without stamps).
+func (tx *Tx) NextTickOf(replica version.Replica, resourceType string) (version.Version, error) {
+	t, m := tx.t, minting{resourceType, replica}
+	v, ok := t.ticks[m]
 	if !ok {
 		err := t.pool.QueryRowContext(t.ctx, "SELECT value FROM tick WHERE replica = ? AND type = ?", string(replica), resourceType).Scan(&v)
 		if err != nil && !noRows(err) {
@@ -225,9 +232,19 @@ func (tx *Tx) NextTick(resourceType string) (version.Version, error) {
 		}
 	}
 	v++
-	t.ticks[resourceType] = v
-	t.dirtyTicks[resourceType] = true
+	t.ticks[m] = v
+	t.dirtyTicks[m] = true
 	return version.Version{Replica: replica, Tick: v}, nil
+}
+
+// minting names a counter of ticks.
+type minting struct {
+	resourceType string
+	replica      version.Replica
+}
+
+func (m minting) compare(o minting) int {
+	return cmp.Or(cmp.Compare(m.resourceType, o.resourceType), cmp.Compare(m.replica, o.replica))
 }
 
 // Load reads the current copies of keys into the transaction; Current answers from there.
@@ -416,14 +433,13 @@ func (tx *Tx) flush() error {
 func (tx *Tx) flushCounters() error {
 	t := tx.t
 	var counters, ticks, known [][]any
-	for _, name := range sortedKeys(t.dirtyTicks) {
+	for _, m := range slices.SortedFunc(maps.Keys(t.dirtyTicks), minting.compare) {
 		revision, err := tx.revised(true)
 		if err != nil {
 			return err
 		}
-		own := string(tx.Identity().Replica)
-		ticks = append(ticks, []any{own, name, t.ticks[name]})
-		known = append(known, []any{name, own, t.ticks[name], revision, revision}) // whoever makes a change knows it
+		ticks = append(ticks, []any{string(m.replica), m.resourceType, t.ticks[m]})
+		known = append(known, []any{m.resourceType, string(m.replica), t.ticks[m], revision, revision}) // whoever makes a change knows it
 	}
 	for _, name := range sortedKeys(t.dirtyCounters) {
 		counters = append(counters, []any{name, t.counters[name]})

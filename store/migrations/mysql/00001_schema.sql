@@ -35,7 +35,7 @@ CREATE TABLE IF NOT EXISTS resource_index (
 -- How far a reader has come in a log.
 CREATE TABLE IF NOT EXISTS sync_cursor (
   peer VARCHAR(100) NOT NULL, direction VARCHAR(10) NOT NULL, scope TEXT NOT NULL,
-  epoch VARCHAR(36) NOT NULL, seq BIGINT NOT NULL, backlog BIGINT NOT NULL, revision BIGINT NOT NULL, resume VARCHAR(300) NOT NULL, updated DATETIME(3) NOT NULL,
+  epoch VARCHAR(36) NOT NULL, seq BIGINT NOT NULL, backlog BIGINT NOT NULL, revision BIGINT NOT NULL, resume VARCHAR(2000) NOT NULL, updated DATETIME(3) NOT NULL,
   PRIMARY KEY (peer, direction)) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 -- Up to which tick of each replica this node has given every version of a type a fate: revision is when the entry last rose, up when it
 -- last rose otherwise than by the parent's word.
@@ -85,6 +85,10 @@ CREATE TABLE IF NOT EXISTS sync_parked (
 CREATE TABLE IF NOT EXISTS sync_held (
   type VARCHAR(40) NOT NULL, id VARCHAR(64) NOT NULL, version VARCHAR(60) NOT NULL, peer VARCHAR(100) NOT NULL, action VARCHAR(20) NOT NULL, stamp MEDIUMTEXT NOT NULL,
   content LONGBLOB, held_at DATETIME(3) NOT NULL, refusal TEXT NOT NULL, PRIMARY KEY (type, id, version)) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+-- What servers that know no stamps have of a resource, as this node last saw it, and what that copy has seen.
+CREATE TABLE IF NOT EXISTS server_copy (
+  server VARCHAR(100) NOT NULL, type VARCHAR(40) NOT NULL, id VARCHAR(64) NOT NULL, tag VARCHAR(255) NOT NULL, deleted INT NOT NULL, hash BINARY(32) NOT NULL,
+  vector MEDIUMTEXT NOT NULL, PRIMARY KEY (server, type, id)) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 -- Children, and the parent as it was last met.
 CREATE TABLE IF NOT EXISTS participant (
   id VARCHAR(64) PRIMARY KEY, kind VARCHAR(20) NOT NULL, name VARCHAR(100) NOT NULL, credential VARCHAR(100) NOT NULL, replica CHAR(36) NOT NULL, epoch VARCHAR(36) NOT NULL,

@@ -86,6 +86,10 @@ CREATE INDEX IF NOT EXISTS sync_parked_retry ON sync_parked (direction, next_ret
 CREATE TABLE IF NOT EXISTS sync_held (
   type TEXT NOT NULL, id TEXT NOT NULL, version TEXT NOT NULL, peer TEXT NOT NULL, action TEXT NOT NULL, stamp TEXT NOT NULL,
   content BLOB, held_at TEXT NOT NULL, refusal TEXT NOT NULL, PRIMARY KEY (type, id, version)) STRICT;
+-- What servers that know no stamps have of a resource, as this node last saw it, and what that copy has seen.
+CREATE TABLE IF NOT EXISTS server_copy (
+  server TEXT NOT NULL, type TEXT NOT NULL, id TEXT NOT NULL, tag TEXT NOT NULL, deleted INTEGER NOT NULL, hash BLOB NOT NULL, vector TEXT NOT NULL,
+  PRIMARY KEY (server, type, id)) STRICT, WITHOUT ROWID;
 -- Children, and the parent as it was last met.
 CREATE TABLE IF NOT EXISTS participant (
   id TEXT PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL, credential TEXT NOT NULL, replica TEXT NOT NULL, epoch TEXT NOT NULL,
