@@ -40,6 +40,7 @@ func (c *Control) Doctor(ctx context.Context) ([]Check, error) {
 			out = append(out, Check{Name: "restore", Level: Warn, Detail: r.sentence(), Hint: "`tributary verify` shows whether this node and its parent agree again"})
 		}
 		out = append(out, checkChildren(s.Children)...)
+		out = append(out, c.checkHistory(ctx)...)
 		out = append(out, c.checkWaiting(ctx, s)...)
 	}
 	return out, ctx.Err()
@@ -209,6 +210,37 @@ func checkChildren(children []Child) []Check {
 			what, hint := k.cloned()
 			out = append(out, Check{Name: "child", Level: Fail, Detail: what, Hint: hint})
 		}
+	}
+	return out
+}
+
+// checkHistory names the children because of which the log is kept longer than history.keep; nothing where there is none.
+func (c *Control) checkHistory(ctx context.Context) []Check {
+	keep := c.cfg.History.Keep.Std()
+	if keep <= 0 {
+		return nil // for ever
+	}
+	kept, err := c.eng.KeptForChildren(ctx, c.now()-keep.Milliseconds())
+	if err != nil {
+		return []Check{failed("history", err)}
+	}
+	var out []Check
+	for _, k := range kept {
+		name := k.Child.Name
+		what := "has never read this node's log"
+		switch {
+		case k.Child.Scope == "":
+		case k.Child.Scope != "*":
+			what = "reads only some resource types, and has not read what was written since " + UTC(k.Since)
+		default:
+			what = "has not read what was written since " + UTC(k.Since)
+		}
+		out = append(out, Check{
+			Name: "history", Level: Warn,
+			Detail: fmt.Sprintf("child %s %s (it was last here: %s); of the log %s for it though older than history.keep (%s)", name, what, Ago(c.now(), k.Child.LastSeen),
+				plural(k.Rows, "row is kept", "rows are kept"), Span(keep)),
+			Hint: "If it does not come back, `tributary child remove " + name + "` lets them go; added again later, it compares everything that it has",
+		})
 	}
 	return out
 }

@@ -125,6 +125,65 @@ func TestDoctorFindsWhatIsWrong(t *testing.T) {
 	}
 }
 
+// A child that does not read keeps the log from being collected: it is named, with the command that lets it go.
+func TestDoctorNamesWhoKeepsTheHistory(t *testing.T) {
+	w, ctx := newWorld(t, ""), context.Background()
+	for _, name := range []string{"north", "south", "west"} {
+		_, err := w.AddChild(ctx, name, "")
+		w.must(err)
+	}
+	reads := func(name, scope string, seq uint64) {
+		t.Helper()
+		p, _, err := w.eng.Store().ParticipantBy(ctx, store.KindChild, name, "")
+		w.must(err)
+		p.LastSeen, p.Scope, p.Seq, p.Epoch = w.Now(), scope, seq, w.eng.Store().Identity().Epoch
+		w.write(func(tx *store.Tx) error { return tx.TouchChild(p) })
+	}
+	edit(t, w.eng, "1", "Banda")
+	reads("north", "*", 1)
+	w.clock.Add(time.Hour)
+	edit(t, w.eng, "1", "Phiri")
+	edit(t, w.eng, "2", "Tembo")
+	reads("south", "*", 3)
+	if k := w.doctor(nil)["history"]; k.Name != "" {
+		t.Errorf("nothing is old yet: %+v", k)
+	}
+	w.clock.Add(100 * 24 * time.Hour)
+	warnings := func() (out []control.Check) {
+		t.Helper()
+		checks, err := w.Doctor(ctx)
+		w.must(err)
+		for _, k := range checks {
+			if k.Name == "history" {
+				out = append(out, k)
+			}
+		}
+		return out
+	}
+	got := warnings()
+	if len(got) != 2 {
+		t.Fatalf("got %+v", got)
+	}
+	for i, says := range []string{
+		"child north has not read what was written since 2026-03-01 09:00:00 UTC (it was last here: 100 days ago); of the log 1 row is kept for it though older than history.keep (90 days)",
+		"child west has never read this node's log (it was last here: never); of the log 1 row is kept",
+	} {
+		name := strings.Fields(says)[1]
+		if k := got[i]; k.Level != control.Warn || !strings.Contains(k.Detail, says) || !strings.Contains(k.Hint, "`tributary child remove "+name+"`") {
+			t.Errorf("got %+v, want %q", k, says)
+		}
+	}
+	w.must(w.RemoveChild(ctx, "north"))
+	reads("west", "Basic", 3)
+	if got = warnings(); len(got) != 1 || !strings.Contains(got[0].Detail, "west reads only some resource types") {
+		t.Errorf("got %+v", got)
+	}
+	w.cfg.History.Keep = 0
+	if k := w.doctor(nil)["history"]; k.Name != "" {
+		t.Errorf("all is kept for ever: %+v", k)
+	}
+}
+
 func TestDoctorWarnsOfAReadableCredential(t *testing.T) {
 	w := newWorld(t, "https://district.example")
 	w.cfg.Parent.Credential, w.cfg.Parent.CredentialFile = "", filepath.Join(t.TempDir(), "parent.token")

@@ -110,12 +110,7 @@ func (e *Engine) acknowledged(ctx context.Context, c Collecting) (store.Acknowle
 		return out, err
 	}
 	out.Upper = head.Seq
-	read := func(p store.Participant) uint64 {
-		if p.Epoch != head.Epoch {
-			return 0 // it has read another log
-		}
-		return p.Seq
-	}
+	read := func(p store.Participant) uint64 { return readUpTo(p, head.Epoch) }
 	for _, p := range children {
 		out.Upper = min(out.Upper, read(p))
 	}
@@ -165,4 +160,43 @@ func (e *Engine) acknowledged(ctx context.Context, c Collecting) (store.Acknowle
 		return pos.Seq
 	}
 	return out, nil
+}
+
+// readUpTo returns up to where a child has read the log of an epoch.
+func readUpTo(p store.Participant, epoch string) uint64 {
+	if p.Epoch != epoch {
+		return 0 // it has read another log
+	}
+	return p.Seq
+}
+
+// Kept says what stays in the log because of a child.
+type Kept struct {
+	Child store.Participant
+	Rows  int64 // of the log, with older versions and tombstones
+	Since int64 // when the first change was made that it has not read, in milliseconds since 1970 UTC
+}
+
+// KeptForChildren returns the children because of which rows stay in the log that are older than a moment (milliseconds since 1970 UTC) and
+// could go (Collect), and how many; the rows of two such children may be the same.
+func (e *Engine) KeptForChildren(ctx context.Context, before int64) ([]Kept, error) {
+	children, err := e.store.Participants(ctx, store.KindChild)
+	if err != nil {
+		return nil, err
+	}
+	var out []Kept
+	err = e.store.Read(ctx, func(r *store.Reader) error {
+		for _, p := range children {
+			k := Kept{Child: p}
+			var err error
+			if k.Rows, k.Since, err = r.Kept(p.Reads, readUpTo(p, r.Identity().Epoch), before); err != nil {
+				return err
+			}
+			if k.Rows > 0 {
+				out = append(out, k)
+			}
+		}
+		return nil
+	})
+	return out, err
 }

@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"database/sql"
+	"slices"
+	"strings"
 
 	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/version"
@@ -110,6 +112,38 @@ func (tx *Tx) Collect(before int64, ack Acknowledged, limit int) (Collected, err
 	}
 	t.raise(counterSwept, swept)
 	return out, nil
+}
+
+// Kept counts the rows of the log that a collection with a moment would take but for a reader who has read some resource types up to a
+// sequence and the others not at all: older versions, and tombstones, that were followed or written before the moment. since is when the first row
+// that he has not read was committed; 0 where he has read everything. Both times are milliseconds since 1970 UTC.
+func (r *Reader) Kept(reads func(resourceType string) bool, upTo uint64, before int64) (rows int64, since int64, err error) {
+	var types []any
+	err = r.each("SELECT DISTINCT type FROM resource", nil, func(rows *sql.Rows) error {
+		var t string
+		err := rows.Scan(&t)
+		if err == nil && !reads(t) {
+			types = append(types, t)
+		}
+		return err
+	})
+	if err != nil {
+		return 0, 0, err
+	}
+	unread, read, args := "seq > ?", "s.seq <= ?", []any{upTo}
+	if len(types) > 0 {
+		list := " (?" + strings.Repeat(", ?", len(types)-1) + ")"
+		unread, read, args = "(seq > ? OR type IN"+list+")", "s.seq <= ? AND s.type NOT IN"+list, append(args, types...)
+	}
+	if _, err := r.one("SELECT committed FROM change_log WHERE "+unread+" ORDER BY seq LIMIT 1", args, &since); err != nil {
+		return 0, 0, err
+	}
+	_, err = r.one("SELECT COUNT(*) FROM (SELECT type, id, MAX(seq) AS top FROM change_log WHERE "+unread+" AND committed < ? GROUP BY type, id) m "+
+		"JOIN resource r ON r.type = m.type AND r.id = m.id "+
+		"JOIN change_log l ON l.type = m.type AND l.id = m.id AND (l.seq < m.top OR l.seq = r.seq AND l.seq = m.top AND r.deleted <> 0) "+
+		"WHERE l.seq <> r.content_seq AND NOT EXISTS (SELECT 1 FROM change_log s WHERE s.type = l.type AND s.id = l.id AND s.seq > l.seq AND "+read+")",
+		slices.Concat(args, []any{before}, args), &rows)
+	return rows, since, err
 }
 
 // SweepAgain lets the next collection begin at the start of the log: what could not go when it was looked at may go now.

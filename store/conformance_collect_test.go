@@ -366,3 +366,45 @@ func TestConformanceLastTicksAfterCollection(t *testing.T) {
 		})
 	})
 }
+
+// What is kept for a reader is what goes as soon as nobody waits for him any more.
+func TestConformanceKept(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, driver, dsn string) {
+		some := 0
+		for upTo := range uint64(9) { // of a log of 8 rows
+			for _, scope := range []string{"*", "Patient", ""} {
+				for _, after := range []int64{3*minute + 1, 100 * minute} {
+					if some++; driver == "sqlite" {
+						dsn = testdb.SQLite(t)
+					}
+					w, start := newLog(t, driver, dsn)
+					p := store.Participant{Scope: scope, Seq: upTo}
+					var kept, since int64
+					w.look(func(r *store.Reader) error {
+						var err error
+						kept, since, err = r.Kept(p.Reads, upTo, start+after)
+						return err
+					})
+					w.collect(start+after, store.Acknowledged{Upper: upTo, Seq: func(typ string) uint64 {
+						if !p.Reads(typ) {
+							return 0
+						}
+						return upTo
+					}}, 100)
+					gone := w.collect(start+after, everybody(), 100)
+					what := fmt.Sprintf("read %q up to %d, older than %d", scope, upTo, after/minute)
+					same(t, what, kept, int64(gone.Rows))
+					if unread := upTo < 8 || scope != "*"; unread != (since != 0) {
+						t.Errorf("%s: unread since %d", what, since)
+					}
+					if driver != "sqlite" {
+						return // one is enough to see that the statement runs; the rest is the same arithmetic
+					}
+				}
+			}
+		}
+		if some != 54 {
+			t.Errorf("%d cases", some)
+		}
+	})
+}
