@@ -106,7 +106,7 @@ func checkContents(nodes []*Node, views []view) (map[minted]version.Stamp, []err
 	return first, wrong
 }
 
-// checkOthers checks invariant 7 while nodes run, at all but those that may not have met anybody since they were copied or put back.
+// checkOthers checks what waits while nodes run, and invariant 7, this at all but those that may not have met anybody since they were copied or put back.
 func (n *Net) checkOthers(views []view) []error {
 	var nodes []*Node
 	var theirs []view
@@ -116,7 +116,7 @@ func (n *Net) checkOthers(views []view) []error {
 		}
 	}
 	_, wrong := checkContents(nodes, theirs)
-	return wrong
+	return append(wrong, n.checkWaits(views)...)
 }
 
 // checkMinted: invariant 7 at the end, and a vector names only versions that were given to its key.

@@ -159,8 +159,12 @@ func (n *Net) endClones(ctx context.Context) error {
 				}
 			}
 		}
-		if found, err := x.found(ctx); err != nil || !found {
-			return fmt.Errorf("%s runs twice, and its parent has not found that: %w", x.name, err)
+		found, err := x.found(ctx)
+		if err != nil {
+			return err
+		}
+		if !found {
+			return fmt.Errorf("%s runs twice, and its parent has not found that", x.name)
 		}
 		if err := n.settle(ctx, x); err != nil {
 			return err

@@ -69,3 +69,25 @@ func (n *Net) fulfil(ctx context.Context) error {
 	}
 	return nil
 }
+
+// checkWaits: at a node that holds, no copy of another node's content stands in the log before what it refers to was here.
+func (n *Net) checkWaits(views []view) []error {
+	var wrong []error
+	for i, x := range n.nodes {
+		if x.waits != config.HoldReferences {
+			continue
+		}
+		for _, row := range views[i].rows {
+			if row.Source == "" || row.Content == nil || x.own[row.Stamp.Origin.Replica] {
+				continue
+			}
+			for _, r := range fhir.References(row.Content) {
+				to, ok := fhir.LocalKey(r.Text)
+				if _, here := views[i].copies[to]; ok && !here {
+					wrong = append(wrong, fmt.Errorf("%s took %s %s, which refers to %s, and that was never there", x.name, row.Key, row.Stamp.Version, to))
+				}
+			}
+		}
+	}
+	return wrong
+}
