@@ -118,9 +118,10 @@ func (n *Net) checkAccepted(views []view) []error {
 				if !n.find(a.at).reaches(y, k.Type) {
 					continue
 				}
-				c, ok := views[i].copies[k]
+				c, here := views[i].copies[k]
+				ok := here
 				if y.collected(k) {
-					ok = false
+					ok = !here && a.stamp.Deleted // what was forgotten as deleted learns of no other deletion
 					for _, s := range views[i].logged[k] {
 						ok = ok || a.reached(s.Vector, all)
 					}
