@@ -92,6 +92,7 @@ func (x exchange) entryOf(e entry, p reply, err error) bundleEntry {
 // plain returns the write that an entry asks for; false where it asks for something else, or for a look-up before it.
 func (x exchange) plain(e entry) (engine.Write, bool, error) {
 	switch {
+	case e.criteria != "":
 	case e.method == http.MethodPut:
 		wr, err := updateOf(e.key, e.resource, e.request.IfMatch, e.request.IfNoneMatch)
 		return wr, true, err
@@ -152,13 +153,24 @@ func (w *writes) flush(ctx context.Context) error {
 
 // one executes an entry on its own.
 func (x exchange) one(ctx context.Context, e entry) (reply, error) {
-	switch e.method {
-	case http.MethodPost:
-		return x.s.create(ctx, e.key.Type, e.resource, e.request.IfNoneExist)
-	case http.MethodPut:
-		return x.s.update(ctx, e.key, e.resource, e.request.IfMatch, e.request.IfNoneMatch)
-	case http.MethodDelete:
-		return x.s.delete(ctx, e.key, e.request.IfMatch)
+	t, ifMatch := e.key.Type, e.request.IfMatch
+	switch {
+	case e.method == http.MethodPost:
+		return x.s.create(ctx, t, e.resource, e.request.IfNoneExist)
+	case e.method == http.MethodPut && e.criteria != "":
+		return x.s.where(ctx, t, e.criteria, func(k fhir.Key, found bool) (engine.Write, error) {
+			return updateWhere(t, k, found, e.resource, ifMatch, e.request.IfNoneMatch)
+		})
+	case e.method == http.MethodPut:
+		return x.s.update(ctx, e.key, e.resource, ifMatch, e.request.IfNoneMatch)
+	case e.method == http.MethodPatch && e.criteria != "":
+		return x.s.patchWhere(ctx, t, e.criteria, e.patch, ifMatch)
+	case e.method == http.MethodPatch:
+		return x.s.patch(ctx, e.key, e.patch, ifMatch)
+	case e.method == http.MethodDelete && e.criteria != "":
+		return x.s.where(ctx, t, e.criteria, func(k fhir.Key, found bool) (engine.Write, error) { return deleteWhere(k, found, ifMatch) })
+	case e.method == http.MethodDelete:
+		return x.s.delete(ctx, e.key, ifMatch)
 	default:
 		return x.get(ctx, e)
 	}
@@ -168,17 +180,21 @@ func (x exchange) get(ctx context.Context, e entry) (reply, error) {
 	var p reply
 	var err error
 	switch {
-	case e.key.ID == "":
-		return x.s.search(ctx, x.base, e.key.Type, e.query, x.strict)
 	case e.history:
-		return x.s.history(ctx, x.base, e.key, e.query)
+		p, err = x.s.history(ctx, x.base, e.key, e.query)
+	case e.key.ID == "":
+		p, err = x.s.search(ctx, x.base, e.key.Type, e.query, x.strict)
 	case e.version != "":
 		p, err = x.s.readVersion(ctx, e.key, e.version)
 	default:
 		p, err = x.s.read(ctx, e.key)
 	}
-	if h := e.request.IfNoneMatch; err == nil && h != "" && matches(h, `"`+p.version.String()+`"`) {
+	switch {
+	case err != nil:
+	case !p.version.IsZero() && notModified(e.request.IfNoneMatch, e.request.IfModifiedSince, p):
 		p.status, p.body = http.StatusNotModified, nil
+	case e.method == http.MethodHead:
+		p.body = nil
 	}
 	return p, err
 }

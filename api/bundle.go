@@ -34,11 +34,12 @@ type bundleSearch struct {
 }
 
 type bundleRequest struct {
-	Method      string `json:"method"`
-	URL         string `json:"url"`
-	IfNoneMatch string `json:"ifNoneMatch,omitzero"`
-	IfMatch     string `json:"ifMatch,omitzero"`
-	IfNoneExist string `json:"ifNoneExist,omitzero"`
+	Method          string `json:"method"`
+	URL             string `json:"url"`
+	IfNoneMatch     string `json:"ifNoneMatch,omitzero"`
+	IfModifiedSince string `json:"ifModifiedSince,omitzero"`
+	IfMatch         string `json:"ifMatch,omitzero"`
+	IfNoneExist     string `json:"ifNoneExist,omitzero"`
 }
 
 type bundleResponse struct {

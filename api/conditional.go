@@ -160,9 +160,13 @@ func (s *Server) patchWhere(ctx context.Context, t, criteria string, c change, i
 func (s *Server) named(ctx context.Context, q search.Query) (fhir.Key, error) {
 	k, found, err := s.existing(ctx, q)
 	if err == nil && !found {
-		err = syncerr.New(syncerr.NotFound, "patch "+q.Type, "the condition finds nothing")
+		err = noMatch(q.Type)
 	}
 	return k, err
+}
+
+func noMatch(t string) error {
+	return syncerr.New(syncerr.NotFound, "patch "+t, "the condition finds nothing")
 }
 
 // readCriteria reads the search that a conditional interaction or reference names (FHIR R4 http.html#ccreate): the query of a URL,

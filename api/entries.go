@@ -20,11 +20,13 @@ type entry struct {
 	index    int
 	fullURL  string
 	method   string
-	key      fhir.Key // ID is empty for a POST and a search
+	key      fhir.Key // ID is empty for a POST, a search and where there is a condition; all of it for the history of everything
 	version  string   // of a vread
 	history  bool
 	query    url.Values // of a GET
+	criteria string     // of a conditional update, patch or delete: the query
 	resource fhir.Resource
+	patch    change
 	request  bundleRequest
 }
 
@@ -71,11 +73,11 @@ func readEntry(i int, b bundleEntry, limit int) (entry, error) {
 		return e, e.at(err)
 	}
 	switch e.method {
-	case http.MethodPost, http.MethodPut:
-	case http.MethodGet, http.MethodDelete:
+	case http.MethodPost, http.MethodPut, http.MethodPatch:
+	case http.MethodGet, http.MethodHead, http.MethodDelete:
 		return e, nil
 	default:
-		return e, e.at(syncerr.New(syncerr.Invalid, "read request", "method: %.20q is not supported. use GET, POST, PUT or DELETE", e.method))
+		return e, e.at(syncerr.New(syncerr.Invalid, "read request", "method: %.20q is not supported", e.method).WithHint("Use GET, HEAD, POST, PUT, PATCH or DELETE"))
 	}
 	if b.Resource == nil {
 		return e, e.at(syncerr.New(syncerr.Invalid, "read resource", "it is missing"))
@@ -84,44 +86,61 @@ func readEntry(i int, b bundleEntry, limit int) (entry, error) {
 	if e.resource, err = parse(b.Resource, limit); err != nil {
 		return e, e.at(err)
 	}
-	if e.method == http.MethodPost {
+	switch {
+	case e.method == http.MethodPatch:
+		e.patch, err = patchOf(e.resource)
+		return e, e.at(err)
+	case e.key.ID == "":
 		return e, e.at(sameType(e.key.Type, e.resource))
 	}
 	return e, e.at(sameKey(e.key, e.resource))
 }
 
+// reads reports whether the entry only reads.
+func (e entry) reads() bool { return e.method == http.MethodGet || e.method == http.MethodHead }
+
 // readURL reads request.url, which is relative to the base (FHIR R4 bundle.html, Bundle.entry.request.url).
 func (e *entry) readURL() error {
 	path, query, _ := strings.Cut(strings.TrimPrefix(e.request.URL, "/"), "?")
-	part := strings.Split(path, "/")
-	bad := func() error {
-		return syncerr.New(syncerr.Invalid, "read request", "url: it does not fit %.20s", e.method).
-			WithHint("Write Type for POST, Type/id for PUT and DELETE; GET takes Type/id, Type/id/_history, Type/id/_history/version and Type?search")
-	}
+	part := strings.Split(strings.TrimSuffix(path, "/"), "/")
 	var err error
-	if e.key.Type, err = knownType(part[0]); err != nil {
-		return syncerr.New(syncerr.Invalid, "read request", "url: %.60q is not a resource type of FHIR R4", part[0])
-	}
 	if e.query, err = url.ParseQuery(query); err != nil {
 		return syncerr.New(syncerr.Invalid, "read request", "url: its query is malformed")
 	}
-	if len(part) > 1 {
+	n := len(part)
+	if e.history = part[n-1] == "_history" && n <= 3; e.history {
+		n--
+	}
+	if n > 0 {
+		if e.key.Type, err = knownType(part[0]); err != nil {
+			return syncerr.New(syncerr.Invalid, "read request", "url: %.60q is not a resource type of FHIR R4", part[0])
+		}
+	}
+	if n > 1 {
 		e.key.ID = part[1]
 		if err := e.key.Validate(); err != nil {
 			return err
 		}
 	}
-	get := e.method == http.MethodGet
+	fits := false
 	switch {
-	case len(part) == 1 && (get || e.method == http.MethodPost && query == ""):
-	case len(part) == 2 && (get || e.method != http.MethodPost && query == ""):
-	case len(part) >= 3 && len(part) <= 4 && get && part[2] == "_history":
-		e.history = len(part) == 3
-		if len(part) == 4 {
+	case e.reads():
+		if n == 4 && part[2] == "_history" {
 			e.version = part[3]
 		}
+		fits = e.history || n <= 2 || e.version != ""
+	case e.history:
+	case e.method == http.MethodPost:
+		fits = n == 1 && query == ""
+	case query != "":
+		fits, e.criteria = n == 1, query
 	default:
-		return bad()
+		fits = n == 2
+	}
+	if !fits {
+		return syncerr.New(syncerr.Invalid, "read request", "url: it does not fit %.20s", e.method).
+			WithHint("Write Type for POST, Type/id or Type?search for PUT, PATCH and DELETE; GET and HEAD take Type/id, Type?search, " +
+				"Type/id/_history, Type/id/_history/version, Type/_history and _history")
 	}
 	return nil
 }

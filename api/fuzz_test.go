@@ -17,6 +17,7 @@ func FuzzRead(f *testing.F) {
 		`{"resourceType":"Bundle","type":"transaction","entry":[{"fullUrl":"urn:uuid:a","resource":{"resourceType":"Patient"},"request":{"method":"POST","url":"Patient","ifNoneExist":"a=b"}}]}`,
 		`{"resourceType":"Bundle","type":"batch","entry":[null,{},{"request":{"method":"GET","url":"/Patient/p/_history/1?_count=1"}},{"request":{"method":"DELETE","url":"Patient/p"}}]}`,
 		`{"resourceType":"Bundle","type":"batch","entry":[{"resource":{"resourceType":"Patient","id":"p"},"request":{"method":"PUT","url":"Patient/p","ifMatch":"W/\"1\""}}]}`,
+		`{"resourceType":"Bundle","type":"batch","entry":[{"resource":{"resourceType":"Binary","contentType":"application/json-patch+json","data":"W10="},"request":{"method":"PATCH","url":"Patient?_id=p"}},{"request":{"method":"HEAD","url":"_history","ifModifiedSince":"2024-01-01T00:00:00Z"}}]}`,
 		`_count=5&_since=2024-01-01T00:00:00Z&_page=7-12`, `Patient?identifier=urn:s|1,2&_lastUpdated=ge2020`, `W/"1-x"`, `return=minimal; handling=strict`, `{`, ``,
 	} {
 		f.Add(s)
@@ -37,8 +38,9 @@ func FuzzRead(f *testing.F) {
 			}
 			single := e.key.ID != ""
 			writes := e.method == http.MethodPut || e.method == http.MethodPost
-			if !fhir.IsType(e.key.Type) || single && e.key.Validate() != nil || writes && e.resource.Key.Type != e.key.Type ||
-				single == (e.method == http.MethodPost) || !single && e.method != http.MethodPost && e.method != http.MethodGet {
+			typed := fhir.IsType(e.key.Type) || e.key.Type == "" && e.history
+			if !typed || single && e.key.Validate() != nil || writes && e.resource.Key.Type != e.key.Type || single && e.method == http.MethodPost ||
+				!single && e.method != http.MethodPost && !e.reads() && e.criteria == "" || e.history && !e.reads() {
 				t.Errorf("entry %+v was let through", e)
 			}
 		}

@@ -71,7 +71,7 @@ func nameOf(fullURL string) string {
 func (t *transaction) names() (map[string]fhir.Key, error) {
 	names, short, twice := map[string]fhir.Key{}, map[string]fhir.Key{}, map[string]bool{}
 	for _, e := range t.entries {
-		if e.fullURL == "" || e.method == http.MethodGet || e.method == http.MethodDelete {
+		if e.fullURL == "" || e.reads() || e.method == http.MethodDelete {
 			continue
 		}
 		n := nameOf(e.fullURL)
