@@ -237,6 +237,7 @@ func TestConditionalCreate(t *testing.T) {
 	w.do("POST", "/fhir/R4/Patient", patient("k1", "C"), cond).want(412).issue("conflict", "2 resources")
 	w.do("POST", "/fhir/R4/Patient", patient("k1", "C"), header("If-None-Exist", "name=x")).want(400).issue("invalid", "name")
 	w.do("POST", "/fhir/R4/Patient", patient("k1", "C"), header("If-None-Exist", "_count=3")).want(400).issue("invalid")
+	w.do("POST", "/fhir/R4/Patient", patient("k1", "C"), header("If-None-Exist", "")).want(400).issue("invalid", "nothing to search by")
 }
 
 func TestNegotiation(t *testing.T) {
@@ -254,6 +255,7 @@ func TestNegotiation(t *testing.T) {
 		w.do("GET", "/fhir/R4/Patient/p?_format="+format, "", header("Accept", "text/html")).want(want)
 	}
 	w.do("GET", "/fhir/R4/Patient/p?_pretty=true", "").want(200).contains("\n\t\"resourceType\": \"Patient\"")
+	w.do("DELETE", "/fhir/R4/Patient/p?_format=xml", "").want(406)
 	w.do("POST", "/fhir/R4/Patient/p", "[]").want(405).issue("not-supported", "POST")
 	if a := w.do("OPTIONS", "/fhir/R4/Patient", "").want(405); a.header.Get("Allow") != "GET, HEAD, POST, PUT, PATCH, DELETE" {
 		t.Errorf("Allow %q", a.header.Get("Allow"))

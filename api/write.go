@@ -24,7 +24,11 @@ func (s *Server) fhirCreate(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p, err := s.create(r.Context(), t, res, r.Header.Get("If-None-Exist"))
+	condition := r.Header.Get("If-None-Exist")
+	if _, given := r.Header["If-None-Exist"]; given && condition == "" {
+		condition = "?" // it is refused: the caller wanted a condition, and must not get a second copy for want of one
+	}
+	p, err := s.create(r.Context(), t, res, condition)
 	if err != nil {
 		return err
 	}
@@ -54,6 +58,9 @@ func (s *Server) fhirUpdate(w http.ResponseWriter, r *http.Request) error {
 func (s *Server) fhirDelete(w http.ResponseWriter, r *http.Request) error {
 	k, err := pathKey(r)
 	if err != nil {
+		return err
+	}
+	if err := acceptsJSON(r); err != nil {
 		return err
 	}
 	p, err := s.delete(r.Context(), k, r.Header.Get("If-Match"))
