@@ -30,6 +30,7 @@ func (s *Server) registerREST(mux *http.ServeMux) {
 			{"POST " + base + "/{type}/{id}", s.restChange, forApps},
 			{"PUT " + base + "/{type}/{id}", s.restReplace, forApps},
 			{"DELETE " + base + "/{type}/{id}", s.restDelete, forApps},
+			{"GET " + base + "/{type}/{id}/_history/{version}", s.restVersion, forRecords},
 
 			{base + "/{type}", allow("GET, HEAD, POST"), forRecords},
 			{base + "/{type}/{id}", allow("GET, HEAD, POST, PUT, DELETE"), forRecords},
@@ -140,6 +141,42 @@ func (s *Server) restCurrent(ctx context.Context, k fhir.Key) (store.Copy, error
 	}
 	_, err = alive(c)
 	return c, err
+}
+
+// restVersion answers one version of a document: what FHIR calls vread, for clients that fetch what a feed tells of.
+func (s *Server) restVersion(w http.ResponseWriter, r *http.Request) error {
+	k, err := restKey(r)
+	if err != nil {
+		return err
+	}
+	if err := acceptsJSON(r); err != nil {
+		return err
+	}
+	text := r.PathValue("version")
+	missing := syncerr.New(syncerr.NotFound, "read", "%s has no version %.80q", k, text)
+	v, err := version.Parse(text)
+	if err != nil {
+		return missing
+	}
+	var c store.Copy
+	var ok bool
+	err = s.engine.Store().Read(r.Context(), func(rd *store.Reader) error {
+		var err error
+		c, ok, err = rd.Version(k, v)
+		return err
+	})
+	switch {
+	case err != nil:
+		return err
+	case !ok:
+		return missing
+	}
+	if _, err := alive(c); err != nil {
+		restHeaders(w.Header(), c.Current)
+		return err
+	}
+	restAnswer(w, r, http.StatusOK, c)
+	return nil
 }
 
 // restCreate writes a new document, under the uuid that it has or one that is made here.

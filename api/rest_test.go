@@ -71,6 +71,10 @@ func TestRESTLifeOfADocument(t *testing.T) {
 			w.do("GET", at, "", header("If-None-Match", first)).want(304).body1("")
 			w.do("GET", at+"?v=full", "").want(200).body1(programDoc)
 
+			version := strings.Trim(strings.TrimPrefix(first, "W/"), `"`)
+			w.do("GET", at+"/_history/"+version, "").want(200).body1(programDoc)
+			w.do("GET", at+"/_history/x", "").want(404).restError("no version")
+
 			// An update has what is to change and nothing else; what is not in it keeps its bytes.
 			second := w.do("POST", at, `{"name":"TB","outcomes":[ 1.0 ]}`, asJSON).want(200).
 				body1(strings.Replace(strings.TrimSuffix(programDoc, "}"), `"H\u0049V \/ é"`, `"TB"`, 1) + `,"outcomes":[1.0]}`)
@@ -96,6 +100,8 @@ func TestRESTLifeOfADocument(t *testing.T) {
 				t.Errorf("410 with ETag %q, want %q", got, gone.header.Get("ETag"))
 			}
 			w.do("DELETE", at, "").want(204)
+			w.do("GET", at+"/_history/"+version, "").want(200).body1(programDoc)
+			w.do("GET", at+"/_history/"+strings.Trim(strings.TrimPrefix(gone.header.Get("ETag"), "W/"), `"`), "").want(410).restError("was deleted")
 			w.do("POST", at, `{"name":"x"}`, asJSON).want(410).restError()
 
 			w.do("POST", at, `{"deleted":"false"}`, asJSON).want(201).body1(`{"uuid":"` + programID + `","name":"whole","retired":false}`)
@@ -252,4 +258,8 @@ func TestRESTInFeeds(t *testing.T) {
 	w.do("GET", "/ws/atomfeed/drug_order/recent", "").want(404)
 	w.do("GET", "/fhir/R4/program/"+programID, "").want(404)
 	w.do("GET", "/fhir/R4/program", "").want(404)
+	w.do("GET", "/fhir/R4/program/_history", "").want(404)
+	if all := w.do("GET", "/fhir/R4/_history", "").want(200); !strings.Contains(string(all.body), "Patient/p") || strings.Contains(string(all.body), programID) {
+		t.Errorf("the history of all resources: %s", all.body)
+	}
 }

@@ -74,6 +74,8 @@ func (h HistoryQuery) rows() (where string, args []any, position string) {
 		where, args = "r.type = ? AND r.id = ? AND ", []any{h.Type, h.ID}
 	case h.Type != "": // the ordinal rises with the sequence, and has the index
 		position, where, args = "ordinal", "r.type = ? AND ", []any{h.Type}
+	default:
+		where = "r.type < 'a' AND " // REST documents are no resources of FHIR (ofTypes)
 	}
 	from := h.From
 	if from == 0 {
