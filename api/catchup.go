@@ -28,7 +28,7 @@ const (
 
 // syncKnowledge tells what this node knows of the types asked, all of them where none are named (DESIGN.md 4.3).
 func (s *Server) syncKnowledge(w http.ResponseWriter, r *http.Request) error {
-	types, err := typesOf(r.URL.Query())
+	types, err := typesOf(r.URL.Query(), "types")
 	if err != nil {
 		return err
 	}
@@ -52,16 +52,16 @@ func (s *Server) syncKnowledge(w http.ResponseWriter, r *http.Request) error {
 	return done()
 }
 
-// typesOf reads the resource types of a query; nil where it names none.
-func typesOf(q url.Values) ([]string, error) {
-	v, ok := q["types"]
+// typesOf reads the resource types that a query names in a parameter; nil where it names none.
+func typesOf(q url.Values, name string) ([]string, error) {
+	v, ok := q[name]
 	if !ok {
 		return nil, nil
 	}
 	var out []string
 	for _, t := range strings.Split(strings.Join(v, ","), ",") {
 		if !fhir.IsSelector(t) {
-			return nil, syncerr.New(syncerr.Invalid, "read types", "types: %.60q is not a resource type", t)
+			return nil, syncerr.New(syncerr.Invalid, "read types", "%s: %.60q is not a resource type", name, t)
 		}
 		out = append(out, t)
 	}

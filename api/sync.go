@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -172,7 +173,10 @@ func readRequest(q url.Values) (feed.Request, error) {
 			return req, syncerr.New(syncerr.Invalid, "read changes", "known=%.40q is not a revision", q.Get("known"))
 		}
 	}
-	req.Types, err = typesOf(q)
+	if req.Bare, err = typesOf(q, "bare"); err != nil {
+		return req, err
+	}
+	req.Types, err = typesOf(q, "types")
 	return req, err
 }
 
@@ -351,7 +355,7 @@ func (p *page) names(ctx context.Context, rows []store.Row) error {
 }
 
 func (p *page) row(row store.Row) error {
-	if row.Source == p.source || len(row.Content) > p.req.Inline {
+	if row.Source == p.source || len(row.Content) > p.req.Inline || slices.Contains(p.req.Bare, row.Key.Type) {
 		row.Content = nil
 	}
 	p.bytes += len(row.Content)

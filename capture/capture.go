@@ -78,7 +78,7 @@ func (s *pass) link() engine.Link {
 func (l *Link) Pull(ctx context.Context) (audit.Run, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s := l.begin("pull")
+	s := l.begin(engine.Captures)
 	return s.Close(ctx, s.pull(ctx))
 }
 

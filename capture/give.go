@@ -17,7 +17,7 @@ import (
 func (l *Link) Push(ctx context.Context) (audit.Run, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s := l.begin("push")
+	s := l.begin(engine.Gifts)
 	return s.Close(ctx, s.push(ctx))
 }
 

@@ -29,6 +29,9 @@ func (n *Node) CatchUp(ctx context.Context, req feed.CatchUp, take func(feed.Lin
 	if req.Types != nil {
 		q.Set("types", strings.Join(req.Types, ","))
 	}
+	if len(req.Bare) > 0 {
+		q.Set("bare", strings.Join(req.Bare, ","))
+	}
 	ctx, stop := n.deadline(ctx, upload(len(body)))
 	defer stop()
 	return n.lines(ctx, http.MethodPost, "/sync/catchup?"+q.Encode(), body, take)

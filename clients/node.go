@@ -134,6 +134,9 @@ func (n *Node) Read(ctx context.Context, req feed.Request, take func(feed.Line) 
 	if req.Types != nil {
 		q.Set("types", strings.Join(req.Types, ","))
 	}
+	if len(req.Bare) > 0 {
+		q.Set("bare", strings.Join(req.Bare, ","))
+	}
 	if req.Tell {
 		q.Set("known", strconv.FormatUint(req.Known, 10))
 	}

@@ -160,6 +160,10 @@ func (c *Config) complete(folder string) {
 	absolute(&c.Node.DataDir)
 	absolute(&c.Store.DSNFile)
 	absolute(&c.Parent.CredentialFile)
+	for name, server := range c.Servers {
+		absolute(&server.CredentialFile)
+		c.Servers[name] = server
+	}
 	if c.Store.Driver == DriverSQLite && !notAPath(c.Store.DSN) {
 		absolute(&c.Store.DSN)
 	}

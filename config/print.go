@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/url"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/knadh/koanf/parsers/yaml"
@@ -24,6 +25,14 @@ func (c Config) Redacted() Config {
 		r.Store.DSN = maskDSN(r.Store.DSN)
 	}
 	r.Parent.URL, r.Node.URL = maskURL(r.Parent.URL), maskURL(r.Node.URL)
+	for name, s := range r.Servers {
+		s.URL, s.REST = maskURL(s.URL), maskURL(s.REST)
+		s.Feed = slices.Clone(s.Feed)
+		for i, feed := range s.Feed {
+			s.Feed[i] = maskURL(feed)
+		}
+		r.Servers[name] = s
+	}
 	return r
 }
 
@@ -51,6 +60,12 @@ func (c Config) Print(w io.Writer) error {
 	for i, name := range fieldNames(v.Type()) {
 		if v.Field(i).Kind() == reflect.String {
 			fmt.Fprintf(&b, "%s: %s\n", name, quote(v.Field(i).String()))
+			continue
+		}
+		if v.Field(i).Kind() == reflect.Map {
+			if err := printTable(&b, name, v.Field(i)); err != nil {
+				return err
+			}
 			continue
 		}
 		var group bytes.Buffer
@@ -88,6 +103,17 @@ func printGroup(w *bytes.Buffer, v reflect.Value) error {
 		}
 	}
 	return nil
+}
+
+// printTable writes a group whose settings have names that were chosen, sorted by them.
+func printTable(w *bytes.Buffer, name string, v reflect.Value) error {
+	p := plain(v)
+	if p == nil {
+		return nil
+	}
+	text, err := yaml.Parser().Marshal(map[string]any{name: p})
+	w.Write(text)
+	return syncerr.Wrap(syncerr.Internal, "print "+name, err)
 }
 
 // plain turns a setting into what the YAML library writes; nil is a setting to leave out.

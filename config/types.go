@@ -174,6 +174,6 @@ func (c Config) BaseURL() string {
 func (c Config) clone() Config {
 	c.Pull.Types, c.Push.Types = slices.Clone(c.Pull.Types), slices.Clone(c.Push.Types)
 	c.Conflicts.Types, c.Conflicts.Priority = maps.Clone(c.Conflicts.Types), maps.Clone(c.Conflicts.Priority)
-	c.Feed.Anonymous = slices.Clone(c.Feed.Anonymous)
+	c.Feed.Anonymous, c.Servers = slices.Clone(c.Feed.Anonymous), maps.Clone(c.Servers)
 	return c
 }

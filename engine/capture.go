@@ -13,6 +13,12 @@ import (
 	"github.com/tributary-sync/tributary/version"
 )
 
+// The kinds of the runs of an exchange with a server that knows no stamps.
+const (
+	Captures = "capture" // what the server changed became changes of this node
+	Gifts    = "deliver" // what this node has was given to the server
+)
+
 // Captured is a copy as a server has it now that knows no stamps. Content is nil where it is deleted. Modified is by the server's clock,
 // in milliseconds since 1970 UTC, 0 where it does not say.
 type Captured struct {

@@ -218,7 +218,7 @@ func (e *Engine) Released(ctx context.Context, link Link, pushes, pulls func(res
 		if direction == "pull" {
 			goes = pulls
 		}
-		parked, err := e.store.Parked(ctx, store.ParkedFilter{Direction: direction, Limit: 1 << 30})
+		parked, err := e.store.Parked(ctx, store.ParkedFilter{Direction: direction, Peer: "parent", Limit: 1 << 30})
 		if err != nil {
 			return err
 		}

@@ -119,6 +119,7 @@ type Request struct {
 	Types  []string // resource types wanted, nil for all
 	Limit  int      // events at most, 0 for the server's choice; a unit is never split
 	Inline int      // contents up to that many bytes travel with the event
+	Bare   []string // resource types whose contents do not
 	Wait   int      // milliseconds to hold the exchange open until there is news
 	Tell   bool     // the page that ends the log tells what the sender knows
 	Known  uint64   // revision of its knowledge that the reader has merged: what changed since is told

@@ -100,8 +100,9 @@ type CatchUp struct {
 	Knowledge []Known
 	Types     []string // nil for all
 	Resume    string
-	Limit     int // copies at most, 0 for the server's choice
-	Inline    int // contents up to that many bytes travel with the event
+	Limit     int      // copies at most, 0 for the server's choice
+	Inline    int      // contents up to that many bytes travel with the event
+	Bare      []string // resource types whose contents do not
 }
 
 // Known writes what is known of a type; errors as for Event.

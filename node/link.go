@@ -66,8 +66,10 @@ func newLink(n *Node) (*link, error) {
 			Source: l.client, Lister: l.client, Knowledge: l.client.Knowledge, Digest: l.client.Digest, Manager: managers[config.FromParent],
 			Restored: l.restored, Hello: l.hello, Traffic: l.client.Traffic,
 		}, pull.Config{
-			Types: n.cfg.PullTypes(), Follows: n.cfg.Pushes, Batch: n.cfg.Pull.Page, ParentURL: n.cfg.Parent.URL, Clock: n.deps.Clock,
+			Types: n.cfg.PullTypes(), Bare: bare(n.cfg), Batch: n.cfg.Pull.Page, ParentURL: n.cfg.Parent.URL, Clock: n.deps.Clock,
 			Fetch: n.cfg.References == config.FetchReferences,
+			// Who gets no stamps cannot decide: this side does.
+			Follows: func(t string) bool { return n.cfg.Pushes(t) && !managers[config.ToParent].Stampless(t) },
 		})
 		l.verify.puller = p
 		l.pull = newDirection(control.Pull, p.Pass, n.cfg.Pull.Wait.Std(), loop.Config{Every: n.cfg.Pull.Every.Std(), Log: n.deps.Log, Now: n.deps.Clock})
@@ -85,6 +87,17 @@ func newLink(n *Node) (*link, error) {
 		})
 	}
 	return l, nil
+}
+
+// bare returns the types whose contents come down by another client than the feed's.
+func bare(cfg config.Config) []string {
+	var out []string
+	for _, t := range cfg.Named(config.FromParent) {
+		if cfg.Client(config.FromParent, t) != config.ClientNode {
+			out = append(out, t)
+		}
+	}
+	return out
 }
 
 func (l *link) directions() []*direction {

@@ -74,7 +74,7 @@ func (s *pass) catchUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	req := feed.CatchUp{Knowledge: known, Types: s.cfg.Types, Limit: s.cfg.Batch * pagesAhead, Inline: s.cfg.Inline}
+	req := feed.CatchUp{Knowledge: known, Types: s.cfg.Types, Limit: s.cfg.Batch * pagesAhead, Inline: s.cfg.Inline, Bare: s.cfg.Bare}
 	if s.pos.Resume != store.CatchUp {
 		req.Resume = s.pos.Resume
 	}

@@ -25,6 +25,7 @@ type Config struct {
 	Follows   func(string) bool // types that this node pushes, for which the parent decides
 	Batch     int               // events in a batch
 	Inline    int               // contents up to that many bytes come with the event
+	Bare      []string          // resource types whose contents another client than the feed's moves
 	Fetch     bool              // the parent is asked for what copies refer to that never was here, before they are taken
 	ParentURL string
 	Clock     func() time.Time
@@ -151,7 +152,7 @@ func (s *pass) link() engine.Link {
 
 func (s *pass) page(ctx context.Context, wait time.Duration) (feed.End, error) {
 	req := feed.Request{
-		After: s.pos.Cursor, Types: s.cfg.Types, Limit: s.cfg.Batch * pagesAhead, Inline: s.cfg.Inline, Wait: int(wait / time.Millisecond),
+		After: s.pos.Cursor, Types: s.cfg.Types, Limit: s.cfg.Batch * pagesAhead, Inline: s.cfg.Inline, Bare: s.cfg.Bare, Wait: int(wait / time.Millisecond),
 		Tell: true, Known: s.pos.Revision,
 	}
 	r := feedreader.Reader{Source: s.parent.Source, Events: s.cfg.Batch}
@@ -194,6 +195,11 @@ func (s *pass) take(ctx context.Context, b engine.Batch) error {
 // complete fetches the contents that the feed left out and that are needed. What the parent no longer has under that version
 // it gives in its current one.
 func (s *pass) complete(ctx context.Context, events []feed.Event) error {
+	for i := range events {
+		if slices.Contains(s.cfg.Bare, events[i].Key.Type) {
+			events[i].Content = nil // the feed may have brought it all the same
+		}
+	}
 	refs, err := s.eng.Lacking(ctx, events)
 	if err != nil || len(refs) == 0 {
 		return err
@@ -225,7 +231,7 @@ func (s *pass) complete(ctx context.Context, events []feed.Event) error {
 
 // retryParked tries again what is due: each unit or single event as it came, with a fresh content from the parent.
 func (s *pass) retryParked(ctx context.Context) error {
-	due, err := s.eng.Store().Parked(ctx, store.ParkedFilter{Direction: "pull", DueBy: s.cfg.Clock().UnixMilli(), Limit: 200})
+	due, err := s.eng.Store().Parked(ctx, store.ParkedFilter{Direction: "pull", Peer: "parent", DueBy: s.cfg.Clock().UnixMilli(), Limit: 200})
 	if err != nil || len(due) == 0 {
 		return err
 	}

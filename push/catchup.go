@@ -106,7 +106,7 @@ func (s *pass) excepting(ctx context.Context, known []feed.Known) ([]feed.Known,
 	if len(known) == 0 {
 		return nil, nil
 	}
-	refused, err := s.eng.Store().Parked(ctx, store.ParkedFilter{Direction: "push", Limit: 1 << 30})
+	refused, err := s.eng.Store().Parked(ctx, store.ParkedFilter{Direction: "push", Peer: "parent", Limit: 1 << 30})
 	if err != nil {
 		return nil, err
 	}

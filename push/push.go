@@ -96,7 +96,7 @@ func (p *Pusher) idle(ctx context.Context) (bool, error) {
 	if err != nil || len(held) > 0 {
 		return false, err
 	}
-	due, err := st.Parked(ctx, store.ParkedFilter{Direction: "push", DueBy: p.cfg.Clock().UnixMilli(), Limit: 1})
+	due, err := st.Parked(ctx, store.ParkedFilter{Direction: "push", Peer: "parent", DueBy: p.cfg.Clock().UnixMilli(), Limit: 1})
 	return len(due) == 0, err
 }
 

@@ -18,11 +18,11 @@ const (
 // and what was refused as well goes with it: a parent that holds back what refers to nothing takes those which refer to each other only
 // together.
 func (s *pass) retryParked(ctx context.Context) error {
-	due, err := s.eng.Store().Parked(ctx, store.ParkedFilter{Direction: "push", DueBy: s.cfg.Clock().UnixMilli(), Limit: 200})
+	due, err := s.eng.Store().Parked(ctx, store.ParkedFilter{Direction: "push", Peer: "parent", DueBy: s.cfg.Clock().UnixMilli(), Limit: 200})
 	if err != nil || len(due) == 0 {
 		return err
 	}
-	all, err := s.eng.Store().Parked(ctx, store.ParkedFilter{Direction: "push"})
+	all, err := s.eng.Store().Parked(ctx, store.ParkedFilter{Direction: "push", Peer: "parent"})
 	if err != nil {
 		return err
 	}

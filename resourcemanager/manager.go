@@ -47,6 +47,16 @@ func New(route func(resourceType string) string, clients map[string]Client) *Man
 // Name returns the name of the client that moves a type.
 func (m *Manager) Name(resourceType string) string { return m.route(resourceType) }
 
+// Stampless reports whether no stamps travel with a type, so that the peer cannot decide about it.
+func (m *Manager) Stampless(resourceType string) bool {
+	c, err := m.client(resourceType)
+	if err != nil {
+		return false
+	}
+	_, is := c.(Stampless)
+	return is
+}
+
 // Check returns a Usage error where a type is routed to a client that does not exist.
 func (m *Manager) Check(types []string) error {
 	for _, t := range types {

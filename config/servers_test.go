@@ -1,0 +1,72 @@
+package config
+
+import (
+	"bytes"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+const withServer = `node: {name: clinic}
+servers:
+  emr:
+    url: http://127.0.0.1:8080/openmrs/ws/fhir2/R4
+    rest: http://127.0.0.1:8080/openmrs/ws/rest/v1
+    changes: atom
+    feed: [http://127.0.0.1:8080/openmrs/ws/atomfeed/patient/recent]
+    credential_file: emr.token
+    every: 30s
+    pull: [{type: Patient}, {type: program}]
+    push: [{type: Patient, client: rest}, {type: Encounter}, {type: Media, enabled: false}]
+`
+
+func TestServers(t *testing.T) {
+	path := write(t, withServer)
+	c, err := Load(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := c.Servers["emr"]
+	if got := s.PushTypes(); !slices.Equal(got, []string{"Encounter", "Patient"}) {
+		t.Errorf("push %v", got)
+	}
+	for resourceType, want := range map[string]Client{"Patient": ClientREST, "Encounter": ClientFHIR, "program": ClientREST} {
+		if got := s.Client(resourceType); got != want {
+			t.Errorf("%s goes by %s, want %s", resourceType, got, want)
+		}
+	}
+	if s.Interval() != 30*time.Second || s.Reach() != 5*time.Minute || s.CredentialFile != filepath.Join(filepath.Dir(path), "emr.token") {
+		t.Errorf("%+v", s)
+	}
+	var b bytes.Buffer
+	if err := c.Print(&b); err != nil {
+		t.Fatal(err)
+	}
+	again, err := Load(write(t, b.String()), nil)
+	if err != nil || again.Servers["emr"].Client("Patient") != ClientREST {
+		t.Errorf("what is printed is not read again: %v\n%s", err, b.String())
+	}
+}
+
+func TestServersRefused(t *testing.T) {
+	for _, c := range []struct{ replace, with, want string }{
+		{"  emr:", "  parent:", "servers.parent: this is no name for a server"},
+		{"  emr:", "  clinic:", "servers.clinic: this is no name for a server"},
+		{"url: http://127.0.0.1:8080/openmrs/ws/fhir2/R4", "url: openmrs", "servers.emr.url: "},
+		{"changes: atom", "changes: feed", "servers.emr.changes: "},
+		{"    changes: atom\n", "", "servers.emr.changes: "},
+		{"    feed: [http://127.0.0.1:8080/openmrs/ws/atomfeed/patient/recent]\n", "", "servers.emr.feed: no feed is named"},
+		{"    rest: http://127.0.0.1:8080/openmrs/ws/rest/v1\n", "", "servers.emr.rest: "},
+		{"{type: Encounter}", "{type: Encounter, client: node}", "servers.emr.push[1].client: a server without stamps is no node"},
+		{"{type: Encounter}", `{type: "*"}`, "servers.emr.push[1].type: not everything of a server is moved"},
+		{"{type: Encounter}", "{type: Encounters}", "servers.emr.push[1].type: "},
+		{"every: 30s", "every: 30ms", "servers.emr.every: "},
+	} {
+		_, err := Load(write(t, strings.Replace(withServer, c.replace, c.with, 1)), nil)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want %s", c.with, err, c.want)
+		}
+	}
+}
