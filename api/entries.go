@@ -113,7 +113,7 @@ func (e *entry) readURL() error {
 	}
 	if n > 0 {
 		if e.key.Type, err = knownType(part[0]); err != nil {
-			return syncerr.New(syncerr.Invalid, "read request", "url: %.60q is not a resource type of FHIR R4", part[0])
+			return syncerr.New(syncerr.NotFound, "read request", "url: %.60q is not a resource type of FHIR R4", part[0])
 		}
 	}
 	if n > 1 {

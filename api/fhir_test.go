@@ -64,6 +64,12 @@ func TestUpdateAsCreateAndConditions(t *testing.T) {
 	w.do("PUT", "/fhir/R4/Patient/p2", patient("p2", "B"), header("If-Match", first.header.Get("ETag"))).want(412).issue("conflict", "does not exist")
 	w.do("PUT", "/fhir/R4/Patient/p1", patient("p1", "B"), header("If-Match", `W/"7-00000000-0000-4000-8000-000000000000"`)).want(412).issue("conflict", first.version())
 	w.do("GET", "/fhir/R4/Patient/p1", "").want(200).contains(`"family":"A"`)
+
+	w.do("PUT", "/fhir/R4/Patient/p1", patient("p1", "C"), header("If-Match", "*")).want(200).contains(`"family":"C"`)
+	w.do("PATCH", "/fhir/R4/Patient/p1", `[{"op":"add","path":"/active","value":true}]`, jsonPatch, header("If-Match", "*")).want(200)
+	w.do("PUT", "/fhir/R4/Patient/p2", patient("p2", "C"), header("If-Match", "*")).want(412).issue("conflict", "does not")
+	w.do("DELETE", "/fhir/R4/Patient/p1", "", header("If-Match", "*")).want(204)
+	w.do("PUT", "/fhir/R4/Patient/p1", patient("p1", "D"), header("If-Match", "*")).want(412).issue("conflict", "does not")
 }
 
 func TestPrefer(t *testing.T) {

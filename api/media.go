@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/tributary-sync/tributary/engine"
 	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/syncerr"
 )
@@ -151,11 +152,12 @@ func notModified(noneMatch, since string, p reply) bool {
 // etag returns the entity tag of a version (FHIR R4 http.html#versioning).
 func etag(version string) string { return `W/"` + version + `"` }
 
-// readTag returns the version that an If-Match names; empty where there is no such condition.
+// readTag returns the version that an If-Match names, engine.AnyVersion for * (RFC 9110 section 13.1.1); empty where there is no such
+// condition.
 func readTag(header string) (string, error) {
 	t := strings.TrimSpace(header)
-	if t == "" {
-		return "", nil
+	if t == "" || t == engine.AnyVersion {
+		return t, nil
 	}
 	t = strings.TrimPrefix(t, "W/")
 	if len(t) < 3 || t[0] != '"' || t[len(t)-1] != '"' || strings.ContainsAny(t[1:len(t)-1], `", `) {

@@ -102,7 +102,7 @@ func (s *Server) patch(ctx context.Context, k fhir.Key, c change, ifMatch string
 			return reply{}, err
 		}
 		p, err := s.author(ctx, wr)
-		if ifMatch != "" || syncerr.KindOf(err) != syncerr.Precondition {
+		if ifMatch != "" && ifMatch != engine.AnyVersion || syncerr.KindOf(err) != syncerr.Precondition {
 			return p, err
 		}
 	}
@@ -124,7 +124,7 @@ func (s *Server) patched(ctx context.Context, k fhir.Key, c change, ifMatch stri
 	if err != nil {
 		return engine.Write{}, err
 	}
-	if tag == "" {
+	if tag == "" || tag == engine.AnyVersion {
 		tag = now.version.String()
 	} else if tag != now.version.String() {
 		return engine.Write{}, syncerr.New(syncerr.Precondition, "patch "+k.String(), "If-Match names version %s, the current one is %s", tag, now.version).
@@ -145,7 +145,7 @@ func (s *Server) patched(ctx context.Context, k fhir.Key, c change, ifMatch stri
 	case err != nil:
 		return engine.Write{}, syncerr.New(syncerr.Unprocessable, "patch "+k.String(), "what it makes is no resource: %v", err)
 	case res.Key != k:
-		return engine.Write{}, syncerr.New(syncerr.Unprocessable, "patch "+k.String(), "it changes resourceType or id, which stay for ever")
+		return engine.Write{}, syncerr.New(syncerr.Invalid, "patch "+k.String(), "it changes resourceType or id, which stay for ever")
 	}
 	return engine.Write{Op: engine.Update, Key: k, Body: res, IfMatch: tag}, nil
 }

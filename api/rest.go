@@ -235,8 +235,9 @@ func (s *Server) restChange(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		other := tag == "" && try < restTries
-		if tag != "" {
+		current := tag == "" || tag == engine.AnyVersion // what it stands on is there, or it would not have been read
+		other := current && try < restTries
+		if !current {
 			wr.IfMatch = tag
 		}
 		if err = s.restWrite(w, r, wr); syncerr.KindOf(err) != syncerr.Precondition || !other {

@@ -22,12 +22,15 @@ const (
 	Delete
 )
 
+// AnyVersion is the IfMatch of a write that stands on whatever version is there, but wants one (RFC 9110 section 13.1.1).
+const AnyVersion = "*"
+
 // Write is one write by a local application. Body's id and Key agree, or the body has none.
 type Write struct {
 	Op      Op
 	Key     fhir.Key
 	Body    fhir.Resource // not for Delete
-	IfMatch string        // the version it must stand on (FHIR R4 http.html#concurrency), empty for any
+	IfMatch string        // the version it must stand on (FHIR R4 http.html#concurrency), AnyVersion for one that is there, empty for none
 	IfNone  bool          // If-None-Match: *: only where there is no copy
 }
 
@@ -210,6 +213,9 @@ func (e *Engine) authorOne(tx *store.Tx, actor string, w authoring, unit string,
 func (w Write) holds(cur store.Current, ok bool) error {
 	live := ok && !cur.Stamp.Deleted
 	switch {
+	case w.IfMatch == AnyVersion && !live:
+		return syncerr.New(syncerr.Precondition, "write "+w.Key.String(), "If-Match: * asks that it exists, but it does not")
+	case w.IfMatch == AnyVersion:
 	case w.IfMatch != "" && !ok:
 		return syncerr.New(syncerr.Precondition, "write "+w.Key.String(), "If-Match names version %s, but the resource does not exist", w.IfMatch)
 	case w.IfMatch != "" && cur.Stamp.Version.String() != w.IfMatch:
