@@ -179,7 +179,7 @@ func (e *Engine) unconfirmed(ctx context.Context, suspects []Suspect, confirm Co
 		return nil, 0, err
 	}
 	slices.SortFunc(own, func(a, b store.Row) int { return cmp.Compare(a.Seq, b.Seq) })
-	confirmed := map[feed.Ref]version.Hash{}
+	confirmed := map[feed.Ref]version.Stamp{}
 	for part := range slices.Chunk(own, 100) {
 		refs := make([]feed.Ref, len(part))
 		for i, row := range part {
@@ -190,12 +190,12 @@ func (e *Engine) unconfirmed(ctx context.Context, suspects []Suspect, confirm Co
 			return nil, 0, err
 		}
 		for _, ev := range got {
-			confirmed[feed.Ref{Key: ev.Key, Version: ev.Stamp.Version}] = ev.Stamp.Hash
+			confirmed[feed.Ref{Key: ev.Key, Version: ev.Stamp.Version}] = ev.Stamp
 		}
 	}
 	own = slices.DeleteFunc(own, func(row store.Row) bool {
-		h, ok := confirmed[feed.Ref{Key: row.Key, Version: row.Stamp.Version}]
-		return ok && h == row.Stamp.Hash
+		s, ok := confirmed[feed.Ref{Key: row.Key, Version: row.Stamp.Version}]
+		return ok && s.SameWrite(row.Stamp)
 	})
 	return own, head, nil
 }

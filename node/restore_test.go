@@ -200,3 +200,41 @@ func put(t *testing.T, n *node.Node, id string) {
 		t.Fatal(err)
 	}
 }
+
+// Both lives of a machine write the same content under the same version, at different times: those are two changes, and the second one gets a
+// name of its own.
+func TestSameContentInBothLives(t *testing.T) {
+	ctx := context.Background()
+	parent := start(t, "parent", nil, node.Deps{}, nil)
+	child := start(t, "child", parent, node.Deps{}, nil)
+	child.write(t, "Patient", "common", "x")
+	parent.await(t, "Patient", "common")
+	child.stop()
+	db, nonce := child.cfg.Store.DSN, filepath.Join(filepath.Dir(child.cfg.Node.DataDir), "."+filepath.Base(child.cfg.Node.DataDir)+".nonce")
+	first := map[string][]byte{db: read(t, db), nonce: read(t, nonce)}
+
+	n := again(t, child.cfg)
+	put(t, n, "same")
+	if _, err := n.Sync(ctx, "both"); err != nil {
+		t.Fatal(err)
+	}
+	end(t, n)
+	for path, b := range first {
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n = again(t, child.cfg)
+	put(t, n, "same")
+	for range 3 {
+		if _, err := n.Sync(ctx, "both"); err != nil && syncerr.KindOf(err) != syncerr.EpochChanged {
+			t.Fatal(err)
+		}
+	}
+	k := fhir.Key{Type: "Patient", ID: "same"}
+	mine, _, err := n.Engine().Store().Get(ctx, k)
+	theirs, _, perr := parent.Engine().Store().Get(ctx, k)
+	if err != nil || perr != nil || mine.Stamp.Version != theirs.Stamp.Version || !mine.Stamp.SameWrite(theirs.Stamp) {
+		t.Errorf("one version, two writes:\n%+v\n%+v\n%v %v", mine.Stamp, theirs.Stamp, err, perr)
+	}
+}

@@ -56,6 +56,11 @@ type Stamp struct {
 // IsZero reports whether the stamp belongs to no copy at all.
 func (s Stamp) IsZero() bool { return s.Version.IsZero() }
 
+// SameWrite reports whether two stamps of one version are of one write: two lives of a machine may write the same content twice.
+func (s Stamp) SameWrite(o Stamp) bool {
+	return s.SameContent(o) && s.Author == o.Author && s.Authored == o.Authored && s.Origin == o.Origin
+}
+
 // SameContent reports whether both copies hold the same content, or are both deleted.
 func (s Stamp) SameContent(o Stamp) bool { return s.Deleted == o.Deleted && s.Hash == o.Hash }
 
