@@ -52,17 +52,18 @@ const (
 func (q *query) LogHead(epoch string, seq uint64) (LogHead, bool, error) {
 	sum := sha256.New()
 	found := false
-	err := q.each("SELECT seq, type, id, replica, tick, deleted, hash FROM change_log WHERE seq <= ? ORDER BY seq DESC LIMIT ?", []any{seq, checkRows},
+	err := q.each("SELECT seq, type, id, replica, tick, authored, deleted, hash FROM change_log WHERE seq <= ? ORDER BY seq DESC LIMIT ?", []any{seq, checkRows},
 		func(rows *sql.Rows) error {
 			var at, tick uint64
 			var typ, id, replica string
+			var authored int64 // of two lives that wrote the same at the same place
 			var deleted int
 			var hash []byte
-			if err := rows.Scan(&at, &typ, &id, &replica, &tick, &deleted, &hash); err != nil {
+			if err := rows.Scan(&at, &typ, &id, &replica, &tick, &authored, &deleted, &hash); err != nil {
 				return err
 			}
 			found = found || at == seq
-			_, err := fmt.Fprintf(sum, "%d %s/%s %d-%s %d %x\n", at, typ, id, tick, replica, deleted, hash)
+			_, err := fmt.Fprintf(sum, "%d %s/%s %d-%s %d %d %x\n", at, typ, id, tick, replica, authored, deleted, hash)
 			return err
 		})
 	h := LogHead{Cursor: feed.Cursor{Epoch: epoch, Seq: seq}, Check: hex.EncodeToString(sum.Sum(nil))[:checkDigits]}
