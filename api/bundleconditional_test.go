@@ -127,7 +127,7 @@ func TestTransactionsThatPatchAtOnce(t *testing.T) {
 	w := newWorld(t)
 	w.do("PUT", "/fhir/R4/Patient/p", `{"resourceType":"Patient","id":"p","name":[]}`).want(201)
 	var wg sync.WaitGroup
-	for i := range 4 {
+	for i := range 20 {
 		wg.Go(func() {
 			a := w.do("POST", "/fhir/R4", sent("transaction", item("", "PATCH", "Patient/p", binary(fmt.Sprintf(`[{"op":"add","path":"/name/-","value":{"family":"F%d"}}]`, i)))))
 			if a.status != 200 {
@@ -137,7 +137,7 @@ func TestTransactionsThatPatchAtOnce(t *testing.T) {
 	}
 	wg.Wait()
 	a := w.do("GET", "/fhir/R4/Patient/p", "").want(200)
-	for i := range 4 {
+	for i := range 20 {
 		a.contains(fmt.Sprintf(`{"family":"F%d"}`, i))
 	}
 }

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -84,11 +85,15 @@ func TestPagesOfHistories(t *testing.T) {
 		}
 		whole := w.do("GET", "/fhir/R4"+scope+"/_history", "").bundle("history")
 		var got []entry
+		var asOf []string // of each link to a next page
 		next := "/fhir/R4" + scope + "/_history?_count=2&_pretty=true"
 		for n := 0; next != ""; n++ {
 			b := w.do("GET", strings.TrimPrefix(next, "http://localhost:8080"), "").bundle("history")
 			got = append(got, b.Entry...)
 			next = b.link("next")
+			if at := strings.LastIndex(next, "-"); next != "" {
+				asOf = append(asOf, next[at:])
+			}
 			if strings.Contains(b.link("self"), "_page") == (n == 0) || next != "" && !strings.Contains(next, "_pretty=true") {
 				t.Errorf("page %d: %+v", n, b.Link)
 			}
@@ -96,6 +101,9 @@ func TestPagesOfHistories(t *testing.T) {
 		}
 		if len(got) != len(whole.Entry) {
 			t.Fatalf("%q: %d versions in pages, %d at once", scope, len(got), len(whole.Entry))
+		}
+		if n := len(slices.Compact(asOf)); n != 1 {
+			t.Errorf("%q: the pages are parts of %d lists", scope, n)
 		}
 		for i := range got {
 			if got[i].Response.Etag != whole.Entry[i].Response.Etag || got[i].FullURL != whole.Entry[i].FullURL {

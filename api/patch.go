@@ -96,22 +96,28 @@ func patchOf(res fhir.Resource) (change, error) {
 
 // patch writes what the patch makes of the current copy, which it stands on: where that changes meanwhile, the patch is applied anew.
 func (s *Server) patch(ctx context.Context, k fhir.Key, c change, ifMatch string) (reply, error) {
-	for range patchTries {
+	try := func() (reply, error) {
 		wr, err := s.patched(ctx, k, c, ifMatch)
 		if err != nil {
 			return reply{}, err
 		}
-		p, err := s.author(ctx, wr)
-		if ifMatch != "" && ifMatch != engine.AnyVersion || syncerr.KindOf(err) != syncerr.Precondition {
+		return s.author(ctx, wr)
+	}
+	p, err := try()
+	if ifMatch != "" && ifMatch != engine.AnyVersion || syncerr.KindOf(err) != syncerr.Precondition {
+		return p, err
+	}
+	done, err := s.alone(ctx) // those who came too late go one by one
+	if err != nil {
+		return reply{}, err
+	}
+	defer done()
+	for range patchTries {
+		if p, err = try(); syncerr.KindOf(err) != syncerr.Precondition {
 			return p, err
 		}
 	}
-	return reply{}, stale(k)
-}
-
-// stale says that a resource changed whenever a patch was applied to it.
-func stale(k fhir.Key) error {
-	return syncerr.New(syncerr.Conflict, "patch "+k.String(), "it changes all the time").WithHint("Send the patch again")
+	return reply{}, syncerr.New(syncerr.Conflict, "patch "+k.String(), "it changes all the time").WithHint("Send the patch again")
 }
 
 // patched returns the update that a patch comes down to. It stands on the version that was patched.

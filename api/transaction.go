@@ -20,9 +20,9 @@ func (x exchange) transaction(ctx context.Context, raw []bundleEntry) ([]bundleE
 			return nil, err
 		}
 	}
-	for range patchTries {
+	for try := range patchTries {
 		t := transaction{exchange: x, entries: slices.Clone(entries), created: map[string]fhir.Key{}, answers: make([]bundleEntry, len(raw))}
-		err := t.run(ctx)
+		err := t.run(ctx, try > 0)
 		if err == nil {
 			return t.answers, nil
 		}
@@ -33,8 +33,9 @@ func (x exchange) transaction(ctx context.Context, raw []bundleEntry) ([]bundleE
 	return nil, syncerr.New(syncerr.Conflict, "transaction", "what it patches changes all the time").WithHint("Send it again")
 }
 
-func (t *transaction) run(ctx context.Context) error {
-	done, err := t.guard(ctx)
+// run executes the transaction; again says that it came too late once.
+func (t *transaction) run(ctx context.Context, again bool) error {
+	done, err := t.guard(ctx, again)
 	if err != nil {
 		return err
 	}
@@ -67,7 +68,7 @@ func (t *transaction) stale(ctx context.Context, failure error) bool {
 		return false
 	}
 	for _, w := range t.writes {
-		if e := t.entries[w.entry]; e.method != http.MethodPatch || e.request.IfMatch != "" {
+		if e := t.entries[w.entry]; e.method != http.MethodPatch || e.request.IfMatch != "" && e.request.IfMatch != engine.AnyVersion {
 			continue
 		}
 		if now, ok, err := t.s.engine.Store().Get(ctx, w.Key); err == nil && ok && now.Stamp.Version.String() != w.IfMatch {
@@ -100,12 +101,13 @@ type write struct {
 	entry int
 }
 
-// guard keeps other conditional writes away while this one looks and writes.
-func (t *transaction) guard(ctx context.Context) (done func(), err error) {
+// guard keeps other conditional writes away while this one looks and writes, and those who came too late before.
+func (t *transaction) guard(ctx context.Context, always bool) (done func(), err error) {
 	for _, e := range t.entries {
-		if e.request.IfNoneExist != "" || e.criteria != "" {
-			return t.s.alone(ctx)
-		}
+		always = always || e.request.IfNoneExist != "" || e.criteria != ""
+	}
+	if always {
+		return t.s.alone(ctx)
 	}
 	return func() {}, nil
 }

@@ -215,7 +215,7 @@ func missing(path []string) error {
 // readIndex reads the index of an array element (RFC 6901 section 4).
 func readIndex(token string) (int, error) {
 	n, err := strconv.ParseUint(token, 10, 31)
-	if err != nil || len(token) > 1 && token[0] == '0' || token[0] == '+' {
+	if err != nil || len(token) > 1 && token[0] == '0' {
 		return 0, cannot("%.60q is no index of an array", token)
 	}
 	return int(n), nil

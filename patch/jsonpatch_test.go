@@ -196,7 +196,8 @@ func TestJSONPatchErrors(t *testing.T) {
 // A patch cannot make a large thing out of a small one, nor keep the node busy.
 func TestBombs(t *testing.T) {
 	double := `[` + strings.Repeat(`{"op":"copy","from":"/a","path":"/a/-"},`, 60) + `{"op":"test","path":"/a/0","value":1}]`
-	if _, err := patch.JSON([]byte(`{"a":[1]}`), []byte(double), 1<<20); syncerr.KindOf(err) != syncerr.TooLarge || !strings.Contains(err.Error(), "operation[") {
+	if _, err := patch.JSON([]byte(`{"a":[1]}`), []byte(double), 1<<10); syncerr.KindOf(err) != syncerr.TooLarge || !strings.Contains(err.Error(), "operation[7]") ||
+		!strings.Contains(err.Error(), "1024") {
 		t.Errorf("copies of copies: %v", err)
 	}
 	large := `{"a":"` + strings.Repeat("x", 4<<20) + `","b":1}`
