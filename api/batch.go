@@ -84,7 +84,11 @@ func (x exchange) batch(ctx context.Context, entries []bundleEntry) ([]bundleEnt
 
 func (x exchange) entryOf(e entry, p reply, err error) bundleEntry {
 	if err != nil {
-		return x.failed(e.at(err))
+		out := x.failed(e.at(err))
+		if !p.version.IsZero() { // of the deletion, as where it is read alone
+			out.Response.ETag, out.Response.LastModified = etag(p.version.String()), instant(p.modified)
+		}
+		return out
 	}
 	return x.answered(p)
 }

@@ -1,0 +1,376 @@
+package emrtest
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tributary-sync/tributary/fhir"
+)
+
+// FHIRServer is a FHIR R4 server in memory, an http.Handler with its base at /fhir. Its fields say what it cannot do; they are set before the first
+// request, those under Fault at any time by SetFault.
+type FHIRServer struct {
+	Clock func() time.Time // nil: a second later at each write, from 2026-01-01
+
+	NoVersioning   bool // no ETag, no meta.versionId, If-Match is not looked at, no vread
+	NoUpdateCreate bool // PUT of an unknown id: 405
+	Renames        bool // PUT of an unknown id is stored under another one
+	NoBatch        bool
+	NoHistory      bool
+	NoSearch       bool
+	NoElements     bool // _elements is not looked at
+	NoHead         bool
+	NoGzip         bool   // a packed request is no JSON to it
+	IgnoreIfNone   bool   // If-None-Match of a write is not looked at
+	RefuseIfNone   bool   // or makes the request a bad one
+	Silent         bool   // a write answers without a body, whatever Prefer says
+	ETag           string // "weak" and "" for W/"1", "strong" for "1", "none" for no header
+	FHIRVersion    string // "" for 4.0.1
+	Formats        []string
+	Credential     string // the Authorization header that it wants, "" for none
+	Page           int    // entries on a page of a search or history at most, 0 for 50
+	OldestFirst    bool   // its history is the wrong way round
+	Unsorted       bool   // _sort is not looked at
+	NextBase       string // of links to further pages, "" for its own
+	Referred       string // id of a document that others refer to: its DELETE answers 409
+	Normalise      func([]byte) []byte
+	Refuse         func(k fhir.Key, body []byte) string // why it does not take a document, "" for it does
+	mu             sync.Mutex
+	docs           map[fhir.Key][]storedVersion
+	log            []loggedVersion
+	ticks          int
+	requests       []string
+	fault          func(*http.Request) *Fault
+	answeredPacked int
+	receivedPacked int
+}
+
+// Fault is what a server does instead of answering, or to its answer.
+type Fault struct {
+	Status     int    // 0: the true answer
+	RetryAfter string // header
+	Location   string // header
+	Cut        int    // bytes of the body after which the connection breaks, 0 for none
+	Type, Body string // of the answer where Status is set
+	EntryAt    int    // in a batch: this entry, from 1, has EntryCode instead of being carried out
+	EntryCode  int
+	DropAfter  int // in a batch: entries behind this one are not answered
+}
+
+type storedVersion struct {
+	tag      string
+	modified time.Time
+	body     []byte // nil: deleted
+}
+
+type loggedVersion struct {
+	key fhir.Key
+	storedVersion
+}
+
+// SetFault sets what goes wrong from now on; nil for nothing.
+func (s *FHIRServer) SetFault(f func(*http.Request) *Fault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fault = f
+}
+
+// Requests returns method and path of the requests since the last call of it, /metadata left out.
+func (s *FHIRServer) Requests() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := s.requests
+	s.requests = nil
+	return out
+}
+
+// Packed returns how many requests came compressed, and how many answers went so.
+func (s *FHIRServer) Packed() (received, answered int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.receivedPacked, s.answeredPacked
+}
+
+// Put stores a document as somebody else would, and returns its tag; a nil body deletes.
+func (s *FHIRServer) Put(k fhir.Key, body []byte) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.store(k, body).tag
+}
+
+// Get returns the current bytes of a document; false where there are none.
+func (s *FHIRServer) Get(k fhir.Key) ([]byte, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	v, ok := s.current(k)
+	return v.body, ok && v.body != nil
+}
+
+func (s *FHIRServer) current(k fhir.Key) (storedVersion, bool) {
+	vs := s.docs[k]
+	if len(vs) == 0 {
+		return storedVersion{}, false
+	}
+	return vs[len(vs)-1], true
+}
+
+func (s *FHIRServer) now() time.Time {
+	if s.Clock != nil {
+		return s.Clock()
+	}
+	s.ticks++
+	return time.Date(2026, 1, 1, 0, 0, s.ticks, 123e6, time.UTC)
+}
+
+func (s *FHIRServer) store(k fhir.Key, body []byte) storedVersion {
+	if s.docs == nil {
+		s.docs = map[fhir.Key][]storedVersion{}
+	}
+	v := storedVersion{tag: strconv.Itoa(len(s.docs[k]) + 1), modified: s.now().UTC()}
+	if body != nil {
+		if s.Normalise != nil {
+			body = s.Normalise(body)
+		}
+		res, err := fhir.ParseAs(k.Type, body, 0)
+		if err != nil {
+			panic(fmt.Sprintf("a test stores what is no %s: %v", k, err))
+		}
+		v.body = res.WithMeta(v.tag, v.modified.Format("2006-01-02T15:04:05.000Z"))
+		if s.NoVersioning {
+			v.body = bytes.Replace(v.body, []byte(`"versionId":"`+v.tag+`",`), nil, 1)
+		}
+	}
+	s.docs[k] = append(s.docs[k], v)
+	s.log = append(s.log, loggedVersion{k, v})
+	return v
+}
+
+// ServeHTTP answers.
+func (s *FHIRServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	path := strings.Trim(strings.TrimPrefix(r.URL.Path, "/fhir"), "/")
+	if path != "metadata" {
+		s.requests = append(s.requests, strings.TrimSpace(r.Method+" "+path))
+	}
+	var f Fault
+	if s.fault != nil {
+		if got := s.fault(r); got != nil {
+			f = *got
+		}
+	}
+	var a fhirAnswer
+	body, err := s.body(r)
+	switch {
+	case f.Status != 0:
+		w.Header().Set("Content-Type", f.Type)
+		a = fhirAnswer{status: f.Status, body: []byte(f.Body)}
+	case s.Credential != "" && r.Header.Get("Authorization") != s.Credential:
+		a = refused(401, "login", "who are you?")
+	case err != nil:
+		a = refused(400, "structure", "this is no JSON: "+err.Error())
+	case path == "metadata":
+		a = fhirAnswer{status: 200, body: s.statement()}
+	case path == "" && r.Method == http.MethodPost:
+		a = s.batch(body, f)
+	default:
+		a = s.act(r.Method, r.URL, body, r.Header.Get("If-Match"), r.Header.Get("If-None-Match"))
+	}
+	s.answer(w, r, f, a)
+}
+
+func (s *FHIRServer) body(r *http.Request) ([]byte, error) {
+	var in io.Reader = r.Body
+	if r.Header.Get("Content-Encoding") == "gzip" {
+		s.receivedPacked++
+		if s.NoGzip {
+			return nil, fmt.Errorf("invalid character '\\x1f'")
+		}
+		z, err := gzip.NewReader(in)
+		if err != nil {
+			return nil, err
+		}
+		in = z
+	}
+	return io.ReadAll(in)
+}
+
+func (s *FHIRServer) answer(w http.ResponseWriter, r *http.Request, f Fault, a fhirAnswer) {
+	h := w.Header()
+	if h.Get("Content-Type") == "" {
+		h.Set("Content-Type", "application/fhir+json; charset=utf-8")
+	}
+	for name, value := range map[string]string{"Retry-After": f.RetryAfter, "Location": a.location + f.Location, "ETag": a.etag} {
+		if value != "" {
+			h.Set(name, value)
+		}
+	}
+	if !a.modified.IsZero() {
+		h.Set("Last-Modified", a.modified.Format(http.TimeFormat))
+	}
+	if s.Silent && (r.Method == http.MethodPut || r.Method == http.MethodDelete) && a.status < 300 {
+		a.body = nil
+	}
+	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") && len(a.body) > 500 {
+		s.answeredPacked++
+		h.Set("Content-Encoding", "gzip")
+		var b bytes.Buffer
+		z := gzip.NewWriter(&b)
+		if f.Cut > 0 { // what is before the cut can be unpacked, as with a stream
+			_, _ = z.Write(a.body[:min(f.Cut, len(a.body))])
+			_ = z.Flush()
+			f.Cut = b.Len()
+			_, _ = z.Write(a.body[min(f.Cut, len(a.body)):])
+		} else {
+			_, _ = z.Write(a.body)
+		}
+		_ = z.Close()
+		a.body = b.Bytes()
+	}
+	h.Set("Content-Length", strconv.Itoa(len(a.body)))
+	w.WriteHeader(a.status)
+	if r.Method == http.MethodHead {
+		return
+	}
+	if f.Cut > 0 && f.Cut < len(a.body) {
+		_, _ = w.Write(a.body[:f.Cut])
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	}
+	_, _ = w.Write(a.body)
+}
+
+// fhirAnswer is what an interaction answers, alone or in a batch.
+type fhirAnswer struct {
+	status         int
+	etag, location string
+	modified       time.Time
+	body           []byte
+}
+
+func refused(status int, code, text string) fhirAnswer {
+	body, err := json.Marshal(map[string]any{"resourceType": "OperationOutcome", "issue": []any{map[string]any{
+		"severity": "error", "code": code, "diagnostics": text,
+	}}})
+	if err != nil {
+		panic(err)
+	}
+	return fhirAnswer{status: status, body: body}
+}
+
+func (s *FHIRServer) told(status int, k fhir.Key, v storedVersion) fhirAnswer {
+	a := fhirAnswer{status: status, modified: v.modified, body: v.body}
+	if s.NoVersioning {
+		return a
+	}
+	switch s.ETag {
+	case "none":
+	case "strong":
+		a.etag = `"` + v.tag + `"`
+	default:
+		a.etag = `W/"` + v.tag + `"`
+	}
+	if status != http.StatusGone && s.ETag != "none" {
+		a.location = "http://emr.example/fhir/" + k.String() + "/_history/" + v.tag
+	}
+	return a
+}
+
+// act carries out one interaction.
+func (s *FHIRServer) act(method string, u *url.URL, body []byte, ifMatch, ifNone string) fhirAnswer {
+	part := strings.Split(strings.Trim(strings.TrimPrefix(u.Path, "/fhir"), "/"), "/")
+	k := fhir.Key{Type: part[0]}
+	if len(part) > 1 {
+		k.ID = part[1]
+	}
+	read := method == http.MethodGet || method == http.MethodHead && !s.NoHead
+	switch {
+	case slices.Contains(part, "_history") && len(part) < 4 && read && !s.NoHistory:
+		return s.history(strings.TrimPrefix(k.Type, "_history"), u)
+	case !fhir.IsType(k.Type):
+		return refused(404, "not-supported", "unknown resource type")
+	case len(part) == 1 && read && !s.NoSearch:
+		return s.search(k.Type, u)
+	case len(part) == 4 && read && !s.NoVersioning:
+		for _, v := range s.docs[k] {
+			if v.tag == part[3] {
+				return s.shown(k, v)
+			}
+		}
+		return refused(404, "not-found", "no such version")
+	case len(part) != 2:
+		return refused(405, "not-supported", "this is not offered")
+	case read:
+		v, ok := s.current(k)
+		if !ok {
+			return refused(404, "not-found", "no such resource")
+		}
+		return s.shown(k, v)
+	case method == http.MethodPut || method == http.MethodDelete:
+		return s.write(k, method, body, ifMatch, ifNone)
+	}
+	return refused(405, "not-supported", "this is not offered")
+}
+
+func (s *FHIRServer) shown(k fhir.Key, v storedVersion) fhirAnswer {
+	if v.body != nil {
+		a := s.told(200, k, v)
+		a.location = ""
+		return a
+	}
+	a := refused(410, "deleted", "it was deleted")
+	a.etag = s.told(410, k, v).etag
+	return a
+}
+
+func (s *FHIRServer) write(k fhir.Key, method string, body []byte, ifMatch, ifNone string) fhirAnswer {
+	v, ok := s.current(k)
+	live := ok && v.body != nil
+	switch {
+	case !s.NoVersioning && ifMatch != "" && (!live || strings.Trim(strings.TrimPrefix(ifMatch, "W/"), `"`) != v.tag):
+		return refused(412, "conflict", "another version is there")
+	case ifNone != "" && s.RefuseIfNone:
+		return refused(400, "not-supported", "If-None-Match is for reads")
+	case ifNone == "*" && live && !s.IgnoreIfNone:
+		return refused(412, "conflict", "it is there")
+	case method == http.MethodDelete && !live:
+		return fhirAnswer{status: 204}
+	case method == http.MethodDelete && k.ID == s.Referred:
+		return refused(409, "conflict", "others refer to it")
+	case method == http.MethodDelete:
+		return s.told(204, k, s.store(k, nil))
+	case !ok && s.NoUpdateCreate:
+		return refused(405, "not-supported", "ids are given by this server")
+	}
+	if s.Refuse != nil {
+		if why := s.Refuse(k, body); why != "" {
+			return refused(422, "business-rule", why)
+		}
+	}
+	res, err := fhir.ParseAs(k.Type, body, 0)
+	if err != nil || res.Key != k {
+		return refused(400, "structure", "this is not "+k.String())
+	}
+	if !ok && s.Renames {
+		k.ID = "of-this-server-" + k.ID
+		if res, err = res.WithID(k.ID); err != nil {
+			panic(err)
+		}
+		body = res.Body
+	}
+	status := 200
+	if !live {
+		status = 201
+	}
+	return s.told(status, k, s.store(k, body))
+}
