@@ -129,7 +129,8 @@ func (s *Server) syncNode(w http.ResponseWriter, r *http.Request) error {
 	var saw store.LogHead
 	err = s.engine.Store().Read(r.Context(), func(rd *store.Reader) error {
 		var err error
-		saw, err = rd.Remembered(callerOf(r.Context()).ID)
+		c := callerOf(r.Context())
+		saw, err = rd.Remembered(c.ID, c.Name, version.Replica(r.Header.Get("Tributary-Replica")))
 		return err
 	})
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/tributary-sync/tributary/feed"
@@ -104,13 +105,50 @@ func pastEpoch(epoch string) string { return "epoch/" + epoch }
 
 func headOf(child string) string { return "head/" + child }
 
-// Remembered returns the log head of a child that was remembered last, the zero head where there is none.
-func (q *query) Remembered(child string) (LogHead, error) {
-	var text string
-	if _, err := q.one("SELECT value FROM node_state WHERE name = ?", []any{headOf(child)}, &text); err != nil {
+func departed(name string) string { return "departed/" + name }
+
+// Remembered returns the log head of a child that was remembered last, the zero head where there is none. A child that was removed and
+// added again under its name, with one of the replicas that it had, is the same one: what it sent before must not be forgotten with its
+// credential.
+func (q *query) Remembered(child, name string, replica version.Replica) (LogHead, error) {
+	text, err := q.State(headOf(child))
+	if err != nil {
 		return LogHead{}, err
 	}
+	if text == "" {
+		before, err := q.State(departed(name))
+		if err != nil {
+			return LogHead{}, err
+		}
+		if words := strings.Fields(before); len(words) > 1 && slices.Contains(words[1:], string(replica)) {
+			text = words[0]
+		}
+	}
 	return ParseLogHead(text)
+}
+
+// depart keeps the log head of a child that is removed, with the replicas that its node had.
+func (tx *Tx) depart(name string) error {
+	var id, replica string
+	ok, err := tx.one("SELECT id, replica FROM participant WHERE kind = ? AND name = ?", []any{KindChild, name}, &id, &replica)
+	if err != nil || !ok {
+		return err
+	}
+	head, err := tx.State(headOf(id))
+	if err != nil || head == "" {
+		return err
+	}
+	words := []string{head, replica}
+	err = tx.each("SELECT id FROM replica WHERE name = (SELECT name FROM replica WHERE id = ?) AND id <> ? ORDER BY id", []any{replica, replica}, func(rows *sql.Rows) error {
+		var other string
+		err := rows.Scan(&other)
+		words = append(words, other)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return tx.SetState(departed(name), strings.Join(words, " "))
 }
 
 // LastTicks returns, by resource type, the last tick of an own replica that is certain to have been given once: the highest in the log up

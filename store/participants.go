@@ -83,6 +83,9 @@ func (tx *Tx) AddChild(p Participant) error {
 
 // RemoveChild deletes a child: its credential stops working. It returns a NotFound error where there is none.
 func (tx *Tx) RemoveChild(name string) error {
+	if err := tx.depart(name); err != nil {
+		return err
+	}
 	res := tx.gorm().Where("kind = ? AND name = ?", KindChild, name).Delete(&participantRow{})
 	if res.Error == nil && res.RowsAffected == 0 {
 		return syncerr.New(syncerr.NotFound, "remove child", "there is no child %q", name).WithHint("`tributary child list` shows them")

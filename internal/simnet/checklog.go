@@ -2,6 +2,7 @@ package simnet
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/tributary-sync/tributary/audit"
 	"github.com/tributary-sync/tributary/fhir"
@@ -144,6 +145,10 @@ func (n *Net) checkNames(x *Node, mine, parents view) []error {
 		return nil
 	}
 	var wrong []error
+	came := map[minted]bool{} // names that others gave back: they are older than those under which it was written again
+	for _, row := range slices.Backward(mine.rows) {
+		came[minted{row.Key, row.Stamp.Version}] = row.Source != ""
+	}
 	for k, known := range parents.logged {
 		for _, first := range known {
 			if !x.own[first.Version.Replica] || first.Origin != first.Version {
@@ -151,7 +156,7 @@ func (n *Net) checkNames(x *Node, mine, parents view) []error {
 			}
 			for _, s := range mine.logged[k] {
 				a := accepted{stamp: first}
-				if x.own[s.Version.Replica] && a.isAgain(s) {
+				if x.own[s.Version.Replica] && a.isAgain(s) && !came[minted{k, s.Version}] {
 					wrong = append(wrong, fmt.Errorf("%s: %s %s is known to %s, and was written again as %s", x.name, k, first.Version, x.parent.name, s.Version))
 				}
 			}

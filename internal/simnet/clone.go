@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/tributary-sync/tributary/store"
 	"github.com/tributary-sync/tributary/syncerr"
 )
 
@@ -88,13 +87,6 @@ func (n *Net) settle(ctx context.Context, x *Node) error {
 	if n.rand.IntN(2) == 0 {
 		stays, goes = y, x
 	}
-	// Where a copy was refused before it had an answer of the parent it does not know what the other one has sent under its name, and a parent
-	// forgets that with the credential: the one that sent it must go on.
-	if ok, err := stays.remembered(ctx); err != nil {
-		return err
-	} else if !ok {
-		stays, goes = goes, stays
-	}
 	n.logf("%s goes on, %s is stopped", stays.name, goes.name)
 	now, err := goes.view(ctx)
 	if err != nil {
@@ -127,19 +119,6 @@ func (n *Net) settle(ctx context.Context, x *Node) error {
 		delete(x.tokens, x.parent.name)
 		return x.enrol(ctx)
 	})
-}
-
-// remembered reports whether a node's log is what its parent remembers of it.
-func (x *Node) remembered(ctx context.Context) (has bool, err error) {
-	var h store.LogHead
-	err = x.parent.live.Engine().Store().Read(ctx, func(r *store.Reader) error {
-		h, err = r.Remembered(x.tokens[x.parent.name].id)
-		return err
-	})
-	if err == nil {
-		err = x.live.Engine().Store().Read(ctx, func(r *store.Reader) error { has, err = r.Has(h); return err })
-	}
-	return has, err
 }
 
 // endClones lets the copies that still run meet their parent until it has found them: that may not take many passes.

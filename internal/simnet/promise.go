@@ -119,8 +119,10 @@ func (n *Net) checkAccepted(views []view) []error {
 					continue
 				}
 				c, here := views[i].copies[k]
-				ok := here
+				ok, kept := here, kept
 				if y.collected(k) {
+					// A key that was forgotten as deleted may be written anew by who has nothing of it left; what the deletion had seen stays away.
+					kept = kept || a.stamp.Deleted && here && !a.stamp.Vector.Contains(c.Stamp.Origin)
 					ok = !here && a.stamp.Deleted // what was forgotten as deleted learns of no other deletion
 					for _, s := range views[i].logged[k] {
 						ok = ok || a.reached(s.Vector, all)
