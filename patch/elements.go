@@ -48,11 +48,10 @@ func baseOf(owner string) string {
 }
 
 func findElement(owner, name string) (element, bool) {
-	at := strings.Index("\n"+elements, "\n"+owner+" ")
-	if at < 0 {
+	line, ok := lineOf(owner)
+	if !ok {
 		return element{}, false
 	}
-	line, _, _ := strings.Cut(elements[at+len(owner)+1:], "\n")
 	for item := range strings.SplitSeq(line, " ") {
 		label, types, _ := strings.Cut(item, ":")
 		e := element{}
@@ -80,6 +79,25 @@ func findElement(owner, name string) (element, bool) {
 	return element{}, false
 }
 
+// lineOf returns what stands behind the name of a type. The lines are sorted by name.
+func lineOf(owner string) (string, bool) {
+	from, to := 0, len(elements) // the line begins in between
+	for from < to {
+		start := strings.LastIndexByte(elements[:from+(to-from)/2], '\n') + 1
+		line, _, _ := strings.Cut(elements[start:], "\n")
+		name, rest, _ := strings.Cut(line, " ")
+		switch c := strings.Compare(owner, name); {
+		case c == 0:
+			return rest, true
+		case c < 0:
+			to = start
+		default:
+			from = start + len(line) + 1
+		}
+	}
+	return "", false
+}
+
 // member returns the name that JSON gives the element with a value of a type (FHIR R4 json.html#primitive, choice).
 func (e element) member(t string) string {
 	if !e.choice || t == "" {
@@ -96,7 +114,8 @@ func valueType(ending string) (string, bool) {
 	if t := strings.ToLower(ending[:1]) + ending[1:]; primitive(t) {
 		return t, true
 	}
-	return ending, strings.Contains("\n"+elements, "\n"+ending+" ") && !fhir.IsType(ending)
+	_, ok := lineOf(ending)
+	return ending, ok && !fhir.IsType(ending)
 }
 
 // primitive reports whether a type is written as one JSON value (FHIR R4 datatypes.html#primitive).
