@@ -106,6 +106,7 @@ func (n *Net) settle(ctx context.Context, x *Node) error {
 		return err
 	}
 	x.twin, y.twin = nil, nil
+	x.doubtful = true // until its parent has told it what the other one sent
 	x.parent.fuse, x.parent.full = 0, 0
 	return x.restart(ctx, func() error {
 		if goes == x {

@@ -43,7 +43,7 @@ type Node struct {
 	backup   *view                    // what the copy of its folder has
 	own      map[version.Replica]bool // replicas that it is and was
 	restored int
-	doubtful bool        // the whole machine was put back, and no pass has gone well since
+	doubtful bool        // the whole machine was put back, or had a copy that ran too, and no pass has gone well since
 	unmet    bool        // its parent was put back, and no pass has gone well since
 	gone     []store.Row // what was collected from its log
 	lives    int         // processes that it has been
