@@ -125,7 +125,7 @@ func TestTransactionIsAtomic(t *testing.T) {
 		{"a conditional delete by an unknown parameter", item("", "DELETE", "Patient?colour=blue", ""), 400, "invalid", "colour"},
 		{"one resource by id and condition", item("", "PUT", "Patient/old", patient("old", "D")) + "," + item("", "PATCH", "Patient?_id=old", binary(`[]`)), 400, "invalid", "stands in entry[1] already"},
 		{"reference to nobody", item("", "POST", "Observation", observation("Patient?identifier=nobody")), 412, "conflict", "entry[1]"},
-		{"reference by an unknown parameter", item("", "POST", "Observation", observation("Patient?name=nobody")), 400, "invalid", "entry[1]"},
+		{"reference by an unknown parameter", item("", "POST", "Observation", observation("Patient?colour=red")), 400, "invalid", "entry[1]"},
 		{"one fullUrl twice", item("urn:uuid:1", "POST", "Patient", patient("x", "A")) + "," + item("urn:uuid:1", "POST", "Patient", patient("y", "A")), 400, "invalid", "fullUrl"},
 		{"nested too deep", item("", "POST", "Basic", `{"resourceType":"Basic","x":`+strings.Repeat("[", 300)+strings.Repeat("]", 300)+`}`), 400, "invalid", "entry[1]"},
 	} {

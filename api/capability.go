@@ -82,6 +82,10 @@ func capabilityOf(resourceType string) models.CapabilityStatementRestResource {
 		code(&sp.Type, p.Type)
 		r.SearchParam = append(r.SearchParam, sp)
 	}
+	r.SearchInclude, r.SearchRevInclude = search.Includes(resourceType)
+	if resourceType == "Patient" {
+		r.Operation = []models.CapabilityStatementRestResourceOperation{{Name: "everything", Definition: everythingDefinition}}
+	}
 	return r
 }
 

@@ -36,6 +36,8 @@ func (s *Server) Register(mux *http.ServeMux) {
 			{"PATCH " + base + "/{type}", s.fhirConditionalPatch, forApps},
 			{"DELETE " + base + "/{type}", s.fhirConditionalDelete, forApps},
 			{"DELETE " + base + "/{type}/{$}", s.fhirConditionalDelete, forApps},
+			{"GET " + base + "/Patient/{id}/$everything", s.fhirEverything, forRecords},
+			{"POST " + base + "/Patient/{id}/$everything", s.fhirEverything, forRecords},
 			{"GET " + base + "/{type}/{id}/_history", s.fhirHistory, forRecords},
 			{"GET " + base + "/{type}/{id}/_history/{version}", s.fhirVersion, forRecords},
 
@@ -43,6 +45,7 @@ func (s *Server) Register(mux *http.ServeMux) {
 			{base + "/{$}", allow("POST"), forRecords},
 			{base + "/{type}", allow("GET, HEAD, POST, PUT, PATCH, DELETE"), forRecords},
 			{base + "/{type}/{id}", allow("GET, HEAD, PUT, PATCH, DELETE"), forRecords},
+			{base + "/Patient/{id}/$everything", allow("GET, HEAD, POST"), forRecords},
 			{base + "/{type}/{id}/_history", allow("GET, HEAD"), forRecords},
 			{base + "/{type}/{id}/_history/{version}", allow("GET, HEAD"), forRecords},
 			{base + "/", fhirUnknown, forRecords},

@@ -6,8 +6,14 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 
+	"github.com/tidwall/gjson"
+
+	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/search"
+	"github.com/tributary-sync/tributary/store"
 	"github.com/tributary-sync/tributary/syncerr"
 )
 
@@ -86,12 +92,77 @@ func (s *Server) search(ctx context.Context, base, t string, values url.Values, 
 		b.Link = append(b.Link, bundleLink{"next", base + "/" + t + queryText(next)})
 	}
 	for _, c := range found.Copies {
-		body, err := shown(c)
-		if err != nil {
+		if err := b.add(base, c, "match", q.Elements); err != nil {
 			return reply{}, err
 		}
-		b.Entry = append(b.Entry, bundleEntry{FullURL: base + "/" + c.Key.String(), Resource: body, Search: &bundleSearch{"match"}})
+	}
+	for _, c := range found.Included {
+		if err := b.add(base, c, "include", nil); err != nil {
+			return reply{}, err
+		}
+	}
+	if found.More {
+		b.Entry = append(b.Entry, bundleEntry{Search: &bundleSearch{"outcome"}, Resource: fhir.OutcomeInfo("there is more to include than a page may have: " +
+			"ask for smaller pages with _count, or for the rest by searches of its own")})
 	}
 	body, err := b.bytes()
 	return reply{status: http.StatusOK, body: body}, err
+}
+
+// add adds a resource as a search shows it.
+func (b *bundle) add(base string, c store.Copy, mode string, elements []string) error {
+	body, err := shown(c)
+	if err != nil {
+		return err
+	}
+	if len(elements) > 0 {
+		body = subset(body, elements)
+	}
+	b.Entry = append(b.Entry, bundleEntry{FullURL: base + "/" + c.Key.String(), Resource: body, Search: &bundleSearch{mode}})
+	return nil
+}
+
+// subset leaves the named members of a resource, with what says what and which it is; its meta tells that it is not the whole (FHIR R4
+// search.html#elements, resource.html#simple-tags).
+func subset(body []byte, elements []string) []byte {
+	const tag = `{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"SUBSETTED"}`
+	out := []byte("{")
+	member := func(name, raw string) {
+		if len(out) > 1 {
+			out = append(out, ',')
+		}
+		out = append(append(append(append(out, `"`...), name...), `":`...), raw...)
+	}
+	gjson.ParseBytes(body).ForEach(func(name, v gjson.Result) bool {
+		switch plain := strings.TrimPrefix(name.Str, "_"); {
+		case name.Str == "meta":
+			member("meta", tagged(v, tag))
+		case name.Str == "resourceType" || name.Str == "id" || slices.Contains(elements, plain) || chosen(plain, elements):
+			member(name.Str, v.Raw)
+		}
+		return true
+	})
+	return append(out, '}')
+}
+
+// tagged adds a tag to a meta.
+func tagged(meta gjson.Result, tag string) string {
+	out, tags := "{", ""
+	meta.ForEach(func(name, v gjson.Result) bool {
+		if name.Str == "tag" && v.IsArray() {
+			tags = strings.TrimSuffix(strings.TrimPrefix(v.Raw, "["), "]") + ","
+		} else {
+			out += name.Raw + ":" + v.Raw + ","
+		}
+		return true
+	})
+	return out + `"tag":[` + tags + tag + "]}"
+}
+
+// chosen reports whether a member is one form of an element that was asked for: value covers valueQuantity.
+func chosen(member string, elements []string) bool {
+	return slices.ContainsFunc(elements, func(e string) bool {
+		rest, ok := strings.CutPrefix(member, e)
+		return ok && rest != "" && rest[0] >= 'A' && rest[0] <= 'Z'
+	})
 }

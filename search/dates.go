@@ -1,43 +1,9 @@
 package search
 
 import (
-	"math"
 	"strings"
 	"time"
 )
-
-// readDate reads a value of a date parameter on an instant: a prefix and a date that may be partial, which stands for the whole
-// span of it (FHIR R4 search.html#prefix and #date). A date without a time zone is one in UTC. A fraction of a second is read to
-// the millisecond, the precision in which instants are kept.
-func readDate(name, text string) (Alternative, error) {
-	prefix, date := "eq", text
-	if len(text) > 2 && text[0] >= 'a' && text[0] <= 'z' {
-		prefix, date = text[:2], text[2:]
-	}
-	from, to, ok := dateSpan(date)
-	if !ok {
-		return Alternative{}, invalid("%s: %.60q is no date. write it as 2026, 2026-01, 2026-01-31 or 2026-01-31T12:00:00Z, "+
-			"with a prefix eq, ne, gt, ge, lt, le, sa or eb", name, text)
-	}
-	a := Alternative{From: math.MinInt64, To: math.MaxInt64}
-	switch prefix {
-	case "eq":
-		a.From, a.To = from, to
-	case "ne":
-		a.From, a.To, a.Not = from, to, true
-	case "gt", "sa":
-		a.From = to
-	case "ge":
-		a.From = from
-	case "lt", "eb":
-		a.To = from
-	case "le":
-		a.To = to
-	default:
-		return Alternative{}, invalid("%s: the prefix %q is not supported. use eq, ne, gt, ge, lt, le, sa or eb", name, prefix)
-	}
-	return a, nil
-}
 
 // dateSpan returns the half-open span of a date in milliseconds since 1970 UTC.
 func dateSpan(text string) (from, to int64, ok bool) {

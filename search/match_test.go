@@ -65,12 +65,23 @@ func TestMatch(t *testing.T) {
 		{"_lastUpdated=2023,2024", true},
 		{"_lastUpdated=2022,2023", false},
 		{"_count=0&_sort=-_lastUpdated", true},
+		{"identifier:not=12", false},
+		{"identifier:not=13", true},
+		{"identifier:missing=false", true},
+		{"type:missing=true", true},
+		{"patient:missing=true", false},
+		{"subject:Patient=p1", true},
+		{"subject:Group=p1", false},
+		{"subject=p1", true},
 	} {
 		t.Run(c.query[:min(len(c.query), 60)], func(t *testing.T) {
 			if got := mustParse(t, "Encounter", c.query).Match(key, body, millis); got != c.want {
 				t.Errorf("%s: got %v, want %v", c.query, got, c.want)
 			}
 		})
+	}
+	if q := mustParse(t, "Encounter", "patient.name=a"); q.Match(key, body, millis) || !q.MatchKinds.Related {
+		t.Error("a chain was judged without the other resource")
 	}
 	if mustParse(t, "Patient", "").Match(key, body, millis) {
 		t.Error("an Encounter is in the result of a search for Patient")

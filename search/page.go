@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/tributary-sync/tributary/fhir"
 )
@@ -13,28 +14,46 @@ import (
 type Page struct {
 	ID     string // the id of the last resource seen
 	Millis int64  // its time of last update, in milliseconds since 1970 UTC
+	Num    int64  // its number in the store
+	Key    string // the value by which it was put in order, of Sort.Param
+	None   bool   // it has no such value: it stands behind those that have
+	By     string // what the store went along where the query asks for no order
 }
 
-// Next returns the value of _page for the page behind a resource of the result, given by its id and its time of last update
-// in milliseconds since 1970 UTC. It holds for the query's type and order only.
-func (q Query) Next(id string, lastUpdatedMillis int64) string {
-	text := strings.Join([]string{q.Type, q.Sort.String(), strconv.FormatInt(lastUpdatedMillis, 10), id}, "|")
+// Next returns the value of _page for the page behind a resource of the result. It holds for the query's type and order only.
+func (q Query) Next(p Page) string {
+	none := "0"
+	if p.None {
+		none = "1"
+	}
+	text := strings.Join([]string{q.Type, q.Sort.String(), strconv.FormatInt(p.Millis, 10), strconv.FormatInt(p.Num, 10), p.ID, none, p.By, p.Key}, "|")
 	return base64.RawURLEncoding.EncodeToString([]byte(text))
 }
 
 // readPage reads what Next made for a query of the same type and order.
 func (q Query) readPage(token string) (Page, error) {
-	text, err := base64.RawURLEncoding.Strict().DecodeString(token)
-	part := strings.Split(string(text), "|")
-	if err != nil || len(part) != 4 || !fhir.ValidID(part[3]) {
+	const fields = 8
+	malformed := func() (Page, error) {
 		return Page{}, invalid("_page is not a token of this server. start from the first page")
+	}
+	text, err := base64.RawURLEncoding.Strict().DecodeString(token)
+	part := strings.SplitN(string(text), "|", fields)
+	if err != nil || len(part) != fields || !fhir.ValidID(part[4]) || part[5] != "0" && part[5] != "1" || len(part[6]) > 1 || !validKey(part[7]) {
+		return malformed()
 	}
 	millis, err := strconv.ParseInt(part[2], 10, 64)
 	if err != nil {
-		return Page{}, invalid("_page is not a token of this server. start from the first page")
+		return malformed()
+	}
+	num, err := strconv.ParseInt(part[3], 10, 64)
+	if err != nil || num < 1 {
+		return malformed()
 	}
 	if part[0] != q.Type || part[1] != q.Sort.String() {
 		return Page{}, invalid("_page belongs to another search. start from the first page, or keep the type and _sort")
 	}
-	return Page{ID: part[3], Millis: millis}, nil
+	return Page{ID: part[4], Millis: millis, Num: num, None: part[5] == "1", By: part[6], Key: part[7]}, nil
 }
+
+// validKey reports whether a text may be a value of the index.
+func validKey(text string) bool { return len(text) <= maxKey && utf8.ValidString(text) }

@@ -6,9 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
-	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/syncerr"
 )
 
@@ -16,15 +14,16 @@ import (
 // each time, values separated by commas are alternatives. What is not known, strict refuses; else it stands in
 // Query.Ignored (Prefer: handling, http.html#prefer).
 //
-// It returns an Invalid error, which says what is wrong and what is supported, for an unknown type, a malformed or empty value,
-// a modifier or chain on a known parameter, an unknown order, a foreign _page and more than MaxValues values; and an
-// Unsupported error for a _format other than JSON. No error quotes an identifier or a reference, since errors are logged.
+// It returns an Invalid error, which names the parameter and says what is wrong and what is supported, for an unknown type, a
+// malformed or empty value, a modifier that the parameter has not, a chain that leads nowhere, an unknown order, a foreign _page
+// and more than MaxValues values; and an Unsupported error for a _format other than JSON. No error quotes an identifier, a name or
+// a reference, since errors are logged.
 func Parse(resourceType string, q url.Values, strict bool) (Query, error) {
 	p := parser{
 		query:  Query{Type: resourceType, Count: DefaultCount, Applied: url.Values{}},
-		strict: strict, known: Parameters(resourceType),
+		strict: strict, table: tables()[resourceType],
 	}
-	if p.known == nil {
+	if p.table == nil {
 		return Query{}, invalid("%.60q is not a resource type of FHIR R4", resourceType)
 	}
 	for _, name := range slices.Sorted(maps.Keys(q)) {
@@ -55,7 +54,7 @@ func invalid(format string, args ...any) error {
 type parser struct {
 	query  Query
 	strict bool
-	known  []Parameter
+	table  *typeTable
 	values int
 }
 
@@ -78,25 +77,19 @@ func (p *parser) parameter(name string, values []string) error {
 
 func (p *parser) ignore(name string) error {
 	if p.strict {
-		return invalid("%.60q is not supported for %s. supported are %s, _count, _sort, _total, _summary=count, _format, _pretty",
-			name, p.query.Type, p.names())
+		return invalid("%.60q is not supported for %s. supported are _id, _lastUpdated, %s, _has, _include, _revinclude, _count, _sort, _total, "+
+			"_elements, _summary=count, _format, _pretty", name, p.query.Type, strings.Join(p.table.names, ", "))
 	}
 	p.query.Ignored = append(p.query.Ignored, name)
 	return nil
 }
 
-func (p *parser) names() string {
-	var names []string
-	for _, k := range p.known {
-		names = append(names, k.Name)
-	}
-	return strings.Join(names, ", ")
-}
-
 // control reads the parameters that shape the result (FHIR R4 search.html#return) and answers false for any other.
 func (p *parser) control(name string, values []string) (bool, error) {
 	switch name {
-	case "_count", "_sort", "_total", "_summary", "_format", "_pretty":
+	case "_include", "_revinclude", "_include:iterate", "_revinclude:iterate":
+		return true, p.includes(name, values)
+	case "_count", "_sort", "_total", "_summary", "_format", "_pretty", "_elements":
 	default:
 		return false, nil
 	}
@@ -109,13 +102,10 @@ func (p *parser) control(name string, values []string) (bool, error) {
 	case "_count":
 		return true, q.setCount(v)
 	case "_sort":
-		for _, s := range []Sort{SortID, SortLastUpdated, SortLastUpdatedDesc} {
-			if v == s.String() {
-				q.Sort = s
-				return true, nil
-			}
-		}
-		return false, invalid("_sort: %.60q is not supported. use _lastUpdated, -_lastUpdated or _id", v)
+		q.Sort, err = p.table.readSort(q.Type, v)
+		return err == nil, err
+	case "_elements":
+		return true, q.setElements(v)
 	case "_total":
 		q.Total = Total(v)
 		if q.Total != TotalNone && q.Total != TotalEstimate && q.Total != TotalAccurate {
@@ -174,6 +164,27 @@ func (q *Query) setSummary(v string) (bool, error) {
 	}
 }
 
+// setElements reads the names of members at the top of a resource (FHIR R4 search.html#elements).
+func (q *Query) setElements(v string) error {
+	for name := range strings.SplitSeq(v, ",") {
+		name = strings.TrimPrefix(strings.TrimSpace(name), q.Type+".")
+		if !plainName(name) || len(q.Elements) == maxElements {
+			return invalid("_elements: give at most %d names of members at the top of a %s, separated by commas", maxElements, q.Type)
+		}
+		q.Elements = append(q.Elements, name)
+	}
+	return nil
+}
+
+func plainName(name string) bool {
+	for i := range len(name) {
+		if c := name[i] | 0x20; (c < 'a' || c > 'z') && (i == 0 || name[i] < '0' || name[i] > '9') {
+			return false
+		}
+	}
+	return name != "" && len(name) <= 64
+}
+
 // checkFormat accepts the names of FHIR's JSON (FHIR R4 http.html#mime-type); a blank is a + that was not escaped.
 func checkFormat(v string) error {
 	media, _, _ := strings.Cut(v, ";")
@@ -182,104 +193,6 @@ func checkFormat(v string) error {
 		return nil
 	}
 	return syncerr.New(syncerr.Unsupported, "read search", "_format: %.60q is not supported. use json", v)
-}
-
-// filter reads the parameters that select resources and answers false for one that is not known.
-func (p *parser) filter(name string, values []string) (bool, error) {
-	base, modifier := name, ""
-	if i := strings.IndexAny(name, ":."); i >= 0 {
-		base, modifier = name[:i], name[i:]
-	}
-	if !slices.ContainsFunc(p.known, func(k Parameter) bool { return k.Name == base }) {
-		return false, nil
-	}
-	// An ignored modifier would widen the result: servers shall refuse it (FHIR R4 search.html#modifiers).
-	if strings.Contains(modifier, ".") {
-		return false, invalid("%.60q: chained parameters are not supported. search the other type first, then %s=id", name, base)
-	}
-	if modifier != "" {
-		return false, invalid("%.60q: modifiers are not supported. use %s without one", name, base)
-	}
-	for _, v := range values {
-		t := Term{Name: base}
-		for _, text := range split(v, ',') {
-			a, err := readValue(base, text)
-			if err != nil {
-				return false, err
-			}
-			t.Any = append(t.Any, a...)
-		}
-		if p.values += len(t.Any); p.values > MaxValues {
-			return false, invalid("more than %d values. split the search", MaxValues)
-		}
-		p.query.Terms = append(p.query.Terms, t)
-	}
-	return true, nil
-}
-
-func readValue(name, text string) ([]Alternative, error) {
-	if !utf8.ValidString(text) {
-		return nil, invalid("%s: a value is not UTF-8", name)
-	}
-	if strings.Trim(text, " ") == "" {
-		return nil, invalid("%s: a value is empty. give one, or leave the parameter out", name)
-	}
-	switch name {
-	case ID:
-		if text = unescape(text); !fhir.ValidID(text) {
-			return nil, invalid("_id: %.100q is not a FHIR id (1 to 64 of A-Z a-z 0-9 - .)", text)
-		}
-		return []Alternative{{Value: text, HasValue: true}}, nil
-	case LastUpdated:
-		a, err := readDate(name, text)
-		return []Alternative{a}, err
-	case Identifier:
-		a, err := readToken(text)
-		return []Alternative{a}, err
-	default:
-		return readPatient(unescape(text))
-	}
-}
-
-// readToken reads value, system|value, system| and |value (FHIR R4 search.html#token).
-func readToken(text string) (Alternative, error) {
-	part := split(text, '|')
-	for i := range part {
-		part[i] = Key(unescape(part[i]))
-	}
-	switch {
-	case len(part) > 2:
-		return Alternative{}, invalid(`identifier: a value has more than one |. write \| for one that belongs to the value`)
-	case len(part) == 1:
-		return Alternative{Value: part[0], HasValue: true}, nil
-	case part[0] == "" && part[1] == "":
-		return Alternative{}, invalid("identifier: a value has neither system nor value. use value, system|value, system| or |value")
-	case part[1] == "":
-		return Alternative{System: part[0], HasSystem: true}, nil
-	default:
-		return Alternative{System: part[0], HasSystem: true, Value: part[1], HasValue: true}, nil
-	}
-}
-
-// readPatient reads id, Patient/id and a URL (FHIR R4 search.html#reference). A URL that ends with Patient/id finds references
-// that are written like it, and relative ones, too: a record keeps its id on every node, under each node's own base URL.
-func readPatient(text string) ([]Alternative, error) {
-	text = strings.TrimRight(text, " ")
-	if fhir.ValidID(text) {
-		return []Alternative{{Value: "Patient/" + text, HasValue: true}}, nil
-	}
-	row, names := readReference(text)
-	switch names {
-	case targetNone:
-		return nil, invalid("patient: a contained resource cannot be searched for. use the id of a Patient")
-	case targetOther:
-		return nil, invalid("patient: a value names a resource of another type. use id, Patient/id or a URL that ends so")
-	}
-	out := []Alternative{{Value: Key(row), HasValue: true}}
-	if i := strings.LastIndex(row, "/Patient/"); names == targetPatient && i >= 0 && !strings.Contains(row, "?") {
-		out = append(out, Alternative{Value: row[i+1:], HasValue: true})
-	}
-	return out, nil
 }
 
 // split parts a value at the separators that no backslash escapes (FHIR R4 search.html#escaping); escapes stay.

@@ -328,9 +328,11 @@ func TestConformanceIdsThatDifferInCase(t *testing.T) {
 func TestConformanceSearchValuesThatEndInBlanks(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, driver, dsn string) {
 		w := newWorld(t, driver, dsn)
-		values := []search.Value{{Name: "identifier", System: "urn:s", Value: "V"}}
-		for _, blanks := range []string{"", " ", "   "} {
-			values = append(values, search.Value{Name: "identifier", System: "urn:s" + blanks, Value: "v" + blanks})
+		values := search.Values(key("Encounter", "e"), []byte(`{"identifier":[{"system":"urn:s","value":"V"},{"system":"urn:s","value":"v"}]}`))
+		for _, v := range values {
+			for _, blanks := range []string{" ", "   "} {
+				values = append(values, search.Value{Param: v.Param, Value: v.Value + blanks, Space: v.Space})
+			}
 		}
 		w.do(func(tx *store.Tx) error {
 			_, err := tx.Put(store.Change{

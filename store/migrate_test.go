@@ -91,7 +91,7 @@ func (w *world) fillDump() {
 	w.put(key("Patient", "P1"), dumpBody)
 	w.put(key("Patient", "P1"), "")
 	w.do(func(tx *store.Tx) error {
-		if _, err := tx.Put(store.Change{Key: key("Encounter", "e1"), Action: feed.Created, Stamp: dumpLocal, Content: w.Pack([]byte(dumpBody), []search.Value{{Name: "identifier", System: "urn:s", Value: "v"}}), Source: "north"}); err != nil {
+		if _, err := tx.Put(store.Change{Key: key("Encounter", "e1"), Action: feed.Created, Stamp: dumpLocal, Content: w.Pack([]byte(dumpBody), search.Values(key("Encounter", "e1"), []byte(`{"identifier":[{"system":"urn:s","value":"v"}]}`))), Source: "north"}); err != nil {
 			return err
 		}
 		tx.Audit(audit.Record{Operation: audit.Receive, Outcome: audit.Applied, Key: key("Encounter", "e1"), Version: dumpLocal.Version, Peer: "north", Details: "it's\nfine"})

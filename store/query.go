@@ -19,6 +19,8 @@ type query struct {
 	wrap   func(op string, err error) error
 	before func(point string) error
 	unpack func(enc int, blob []byte) ([]byte, error)
+	mysql  bool
+	few    int // see fewRows
 }
 
 // Reader reads one snapshot of the database: nothing that is committed meanwhile is seen.
@@ -34,7 +36,7 @@ func (s *Store) Read(ctx context.Context, fn func(*Reader) error) error {
 		return s.dialect.wrap("read", g.Error)
 	}
 	defer g.Rollback()
-	r := &Reader{store: s, query: query{ctx: ctx, pool: g.Statement.ConnPool, wrap: s.dialect.wrap, unpack: s.unpack}}
+	r := &Reader{store: s, query: query{ctx: ctx, pool: g.Statement.ConnPool, wrap: s.dialect.wrap, unpack: s.unpack, mysql: s.dialect.name == "mysql", few: s.few}}
 	return s.dialect.wrap("read", fn(r))
 }
 
@@ -89,7 +91,7 @@ func (q *query) currents(keys []fhir.Key, found func(fhir.Key, Current)) error {
 		if len(keys) >= chunk {
 			n = chunk
 		}
-		stmt := "SELECT r.type, r.id, " + stampOf("r") + ", r.committed, r.seq, r.content_seq, r.delivered, r.created FROM resource r WHERE " +
+		stmt := "SELECT r.type, r.id, " + stampOf("r") + ", r.committed, r.seq, r.content_seq, r.delivered, r.created, r.num FROM resource r WHERE " +
 			"(r.type = ? AND r.id = ?)" + strings.Repeat(" OR (r.type = ? AND r.id = ?)", n-1)
 		args := make([]any, 0, 2*n)
 		for _, k := range keys[:n] {
@@ -100,7 +102,7 @@ func (q *query) currents(keys []fhir.Key, found func(fhir.Key, Current)) error {
 			var c Current
 			var s rawStamp
 			var created string
-			if err := rows.Scan(append(append([]any{&k.Type, &k.ID}, s.into()...), &c.Committed, &c.Seq, &c.ContentSeq, &c.Delivered, &created)...); err != nil {
+			if err := rows.Scan(append(append([]any{&k.Type, &k.ID}, s.into()...), &c.Committed, &c.Seq, &c.ContentSeq, &c.Delivered, &created, &c.Num)...); err != nil {
 				return err
 			}
 			var err error
@@ -225,7 +227,7 @@ func (s *Store) Get(ctx context.Context, k fhir.Key) (Copy, bool, error) {
 
 // direct reads without a snapshot: for what one statement answers.
 func (s *Store) direct(ctx context.Context) query {
-	return query{ctx: ctx, pool: s.reader.Statement.ConnPool, wrap: s.dialect.wrap, unpack: s.unpack}
+	return query{ctx: ctx, pool: s.reader.Statement.ConnPool, wrap: s.dialect.wrap, unpack: s.unpack, mysql: s.dialect.name == "mysql", few: s.few}
 }
 
 // Currents returns the current copies of keys; those that there never were are not in the map.

@@ -5,11 +5,11 @@ import (
 	"database/sql"
 	"errors"
 	"math"
-	"slices"
-	"strings"
+	"time"
 
 	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/search"
+	"github.com/tributary-sync/tributary/syncerr"
 )
 
 const (
@@ -17,224 +17,310 @@ const (
 	maxPageBytes = 32 << 20
 	// maxCounted is up to where a total is counted that nobody asked to be accurate: counting a million rows takes seconds.
 	maxCounted = 10_000
+	// maxIncluded bounds the resources that come with a page beside those found.
+	maxIncluded = 2000
+	// searchTime is how long a search may take. What takes longer would take longer again.
+	searchTime = 10 * time.Second
 )
+
+// errPageFull ends the reading of a page that has enough bytes.
+var errPageFull = errors.New("the page is full")
 
 // SearchResult is one page of a search.
 type SearchResult struct {
-	Copies  []Copy
-	Total   int64  // how many there are on all pages
-	Counted bool   // Total was counted
-	Next    string // the value of _page for the next page; empty on the last
+	Copies   []Copy
+	Total    int64  // how many there are on all pages
+	Counted  bool   // Total was counted
+	Next     string // the value of _page for the next page; empty on the last
+	Included []Copy // what _include and _revinclude brought; none of it is in Copies
+	More     bool   // there was more to include than a page may have
 }
 
 // Search returns a page of the resources that q finds; it is what q.Match answers for each. The total is counted on the first
-// page up to maxCounted, and in any case where q asks for it to be accurate.
+// page up to maxCounted, and in any case where q asks for it to be accurate. It returns an Unprocessable error where it took
+// longer than searchTime.
 func (s *Store) Search(ctx context.Context, q search.Query) (SearchResult, error) {
 	var out SearchResult
-	err := s.Read(ctx, func(r *Reader) error {
+	limited, cancel := context.WithTimeout(ctx, searchTime)
+	defer cancel()
+	err := s.Read(limited, func(r *Reader) error {
+		w := r.searcher(q)
 		var err error
-		if out, err = r.search(q); err != nil || q.Total == search.TotalNone && !q.TotalOnly {
+		if out, err = w.page(); err != nil {
+			return err
+		}
+		if err = w.include(&out); err != nil || q.Total == search.TotalNone && !q.TotalOnly {
 			return err
 		}
 		if q.Page != (search.Page{}) && q.Total != search.TotalAccurate {
 			return nil
 		}
-		out.Total, out.Counted, err = r.countFound(q)
+		out.Total, out.Counted, err = w.count()
 		return err
 	})
+	if err != nil && limited.Err() != nil && ctx.Err() == nil {
+		return SearchResult{}, syncerr.New(syncerr.Unprocessable, "search", "it took longer than %s", searchTime).
+			WithHint("Narrow it, as by patient, identifier, code or date, and ask for no _total")
+	}
 	return out, err
 }
 
 // Find returns the keys of at most limit resources that match q, by id. It sees what this transaction has written before, but
 // for what the same writer has not flushed yet.
 func (q *query) Find(sq search.Query, limit int) ([]fhir.Key, error) {
-	where, args := conditions(sq)
+	sq.Sort, sq.Page, sq.Count = search.Sort{By: search.SortID}, search.Page{}, limit
+	w := q.searcher(sq)
+	hits, err := w.hits(search.Page{}, limit)
 	var out []fhir.Key
-	err := q.each("SELECT r.id FROM resource r "+where+" ORDER BY r.id LIMIT ?", append(args, limit), func(rows *sql.Rows) error {
-		k := fhir.Key{Type: sq.Type}
-		err := rows.Scan(&k.ID)
-		out = append(out, k)
-		return err
-	})
+	for _, h := range hits {
+		out = append(out, fhir.Key{Type: sq.Type, ID: h.id})
+	}
 	return out, err
 }
 
-// errPageFull ends the reading of a page that has enough bytes.
-var errPageFull = errors.New("the page is full")
+func (q *query) searcher(sq search.Query) *searcher { return &searcher{query: q, q: sq, driver: -1} }
 
-func (q *query) search(sq search.Query) (SearchResult, error) {
+// hit is a resource found, with what its place in the order is made of.
+type hit struct {
+	num       int64
+	id        string
+	committed int64
+	key       string
+	none      bool
+	by        order
+}
+
+func (h hit) page() search.Page {
+	return search.Page{ID: h.id, Millis: h.committed, Num: h.num, Key: h.key, None: h.none, By: string(h.by)}
+}
+
+// page reads a page and finds out where the next begins.
+func (w *searcher) page() (SearchResult, error) {
 	var out SearchResult
-	if sq.TotalOnly {
+	if w.q.TotalOnly {
 		return out, nil
 	}
-	where, args := conditions(sq)
-	behind, more := place(sq)
-	where, args = where+behind, append(args, more...)
-	size := 0
-	err := q.copyRows("resource r JOIN change_log l ON l.seq = r.seq", where+" ORDER BY "+order(sq.Sort)+" LIMIT ?", append(args, sq.Count+1),
-		func(c Copy) error {
-			if n := len(out.Copies); n == sq.Count || n > 0 && size+len(c.Body) > maxPageBytes {
-				last := out.Copies[n-1]
-				out.Next = sq.Next(last.Key.ID, last.Committed)
-				return errPageFull
-			}
-			size += len(c.Body)
-			out.Copies = append(out.Copies, c)
+	hits, err := w.hits(w.q.Page, w.q.Count+1)
+	if err != nil {
+		return out, err
+	}
+	more := len(hits) > w.q.Count
+	hits = hits[:min(len(hits), w.q.Count)]
+	keys := make([]fhir.Key, len(hits))
+	for i, h := range hits {
+		keys[i] = fhir.Key{Type: w.q.Type, ID: h.id}
+	}
+	if out.Copies, err = w.copies(keys, maxPageBytes); err != nil {
+		return out, err
+	}
+	if n := len(out.Copies); n < len(hits) || more {
+		out.Next = w.q.Next(hits[n-1].page())
+	}
+	return out, nil
+}
+
+// copies reads the current copies of keys with their contents, in the order of the keys: as many as size bytes of content let be, at
+// least one.
+func (q *query) copies(keys []fhir.Key, size int) ([]Copy, error) {
+	const chunk = 50
+	out := make([]Copy, 0, len(keys))
+	for len(keys) > 0 && size > 0 {
+		n := min(len(keys), chunk)
+		b := &sqlText{}
+		b.add("WHERE ")
+		b.anyOf(n, func(i int) { b.add("r.type = ? AND r.id = ?", keys[i].Type, keys[i].ID) })
+		found := make(map[fhir.Key]Copy, n)
+		err := q.copyRows("resource r JOIN change_log l ON l.seq = r.seq", b.String(), b.args, func(c Copy) error {
+			found[c.Key] = c
 			return nil
 		})
-	if errors.Is(err, errPageFull) {
-		err = nil
+		if err != nil {
+			return nil, err
+		}
+		for _, k := range keys[:n] {
+			c, ok := found[k]
+			if !ok || c.Stamp.Deleted {
+				continue
+			}
+			if size -= len(c.Body); size < 0 && len(out) > 0 {
+				return out, nil
+			}
+			out = append(out, c)
+		}
+		keys = keys[n:]
 	}
-	return out, err
+	return out, nil
 }
 
-func (q *query) countFound(sq search.Query) (n int64, counted bool, err error) {
-	where, args := conditions(sq)
-	stmt := "SELECT COUNT(*) FROM resource r " + where
-	all := sq.Total == search.TotalAccurate || sq.TotalOnly
-	if !all {
-		stmt = "SELECT COUNT(*) FROM (SELECT 1 FROM resource r " + where + " LIMIT ?) t"
-		args = append(args, maxCounted+1)
+// hits returns at most limit resources behind a place.
+func (w *searcher) hits(after search.Page, limit int) ([]hit, error) {
+	if err := w.plan(); err != nil {
+		return nil, err
 	}
-	_, err = q.one(stmt, args, &n)
-	if !all && n > maxCounted {
+	var out []hit
+	for len(out) < limit {
+		want := limit - len(out)
+		got, read, err := w.rows(after, want)
+		if err != nil {
+			return nil, err
+		}
+		if len(got) > 0 {
+			after = got[len(got)-1].page()
+		}
+		if got, err = w.matching(got); err != nil {
+			return nil, err
+		}
+		out = append(out, got...)
+		if read < want {
+			if !w.keyed() || after.None {
+				return out, nil
+			}
+			after = search.Page{None: true} // behind those that have a value stand those that have none
+		}
+	}
+	return out, nil
+}
+
+// keyed reports whether the order is by a value of the index.
+func (w *searcher) keyed() bool { return w.q.Sort.Param != 0 }
+
+// matching leaves out what the index found by the beginning of a long string, and whose content says otherwise.
+func (w *searcher) matching(hits []hit) ([]hit, error) {
+	if !w.q.MatchKinds.Content {
+		return hits, nil
+	}
+	var out []hit
+	for _, h := range hits {
+		k := fhir.Key{Type: w.q.Type, ID: h.id}
+		c, ok, err := w.Get(k)
+		if err != nil {
+			return nil, err
+		}
+		if ok && w.q.MatchRelated(k, c.Body, c.Committed, func(t search.Term) bool { return !t.Not }) {
+			out = append(out, h)
+		}
+	}
+	return out, nil
+}
+
+// count counts what is found on all pages.
+func (w *searcher) count() (n int64, counted bool, err error) {
+	if err := w.plan(); err != nil {
 		return 0, false, err
 	}
-	return n, true, err
+	limit := maxCounted + 1
+	if w.q.Total == search.TotalAccurate || w.q.TotalOnly {
+		limit = math.MaxInt32
+	} else if w.driver < 0 && !w.cheap() {
+		return 0, false, nil // each resource of the type would be asked
+	}
+	if !w.q.MatchKinds.Content {
+		b := w.text()
+		b.add("SELECT COUNT(*) FROM (SELECT DISTINCT r.num")
+		w.from(b, w.order(search.Page{}), true)
+		b.add(" LIMIT ?) t", limit)
+		_, err = w.one(b.String(), b.args, &n)
+		return n, n < int64(limit), err
+	}
+	after := search.Page{}
+	for n < int64(limit) {
+		hits, err := w.hits(after, search.MaxCount)
+		if n += int64(len(hits)); err != nil || len(hits) < search.MaxCount {
+			return n, true, err
+		}
+		after = hits[len(hits)-1].page()
+	}
+	return 0, false, nil
 }
 
-func order(s search.Sort) string {
-	switch s {
-	case search.SortLastUpdated:
-		return "r.committed, r.id"
-	case search.SortLastUpdatedDesc:
-		return "r.committed DESC, r.id"
-	default:
-		return "r.id"
+// include brings what _include and _revinclude ask for.
+func (w *searcher) include(out *SearchResult) error {
+	if len(w.q.Include) == 0 || len(out.Copies) == 0 {
+		return nil
 	}
-}
-
-// place returns the condition that a row stands behind the last one of the page before.
-func place(sq search.Query) (string, []any) {
-	p := sq.Page
-	if p == (search.Page{}) {
-		return "", nil
+	seen := map[fhir.Key]bool{}
+	for _, c := range out.Copies {
+		seen[c.Key] = true
 	}
-	// The first comparison of the times is the one that an index serves. Where a term names few resources, the + keeps SQLite
-	// from walking along all times instead (https://sqlite.org/queryplanner-ng.html, unary +).
-	by := "r.committed"
-	if slices.ContainsFunc(sq.Terms, func(t search.Term) bool { return t.Name != search.LastUpdated }) {
-		by = "+r.committed"
-	}
-	switch sq.Sort {
-	case search.SortLastUpdated:
-		return " AND " + by + " >= ? AND (r.committed > ? OR r.id > ?)", []any{p.Millis, p.Millis, p.ID}
-	case search.SortLastUpdatedDesc:
-		return " AND " + by + " <= ? AND (r.committed < ? OR r.id > ?)", []any{p.Millis, p.Millis, p.ID}
-	default:
-		return " AND r.id > ?", []any{p.ID}
-	}
-}
-
-// conditions states the terms of a search in SQL; each alternative as search.Query.Match compares it.
-func conditions(sq search.Query) (string, []any) {
-	b := &sqlText{}
-	b.add("WHERE r.type = ? AND r.deleted = 0", sq.Type)
-	for _, t := range sq.Terms {
-		b.add(" AND ")
-		switch t.Name {
-		case search.ID:
-			b.add("r.id IN ")
-			b.list(t.Any, func(a search.Alternative) string { return a.Value })
-		case search.LastUpdated:
-			b.anyOf(len(t.Any), func(i int) { b.time(t.Any[i]) })
-		default:
-			b.add("r.id IN (SELECT i.id FROM resource_index i WHERE i.type = ? AND i.name = ? AND ", sq.Type, t.Name)
-			b.index(t.Any)
-			b.add(")")
+	size := maxPageBytes
+	round := out.Copies
+	// Each round looks at what the round before brought; the first at what was found.
+	for depth := 0; len(round) > 0 && depth < maxRounds; depth++ {
+		var keys []fhir.Key
+		for _, i := range w.q.Include {
+			if depth > 0 && !i.Iterate {
+				continue
+			}
+			some, err := w.related(i, round, maxIncluded-len(out.Included)-len(keys)+1)
+			if err != nil {
+				return err
+			}
+			for _, k := range some {
+				if !seen[k] {
+					seen[k] = true
+					keys = append(keys, k)
+				}
+			}
+		}
+		if room := maxIncluded - len(out.Included); len(keys) > room {
+			keys, out.More = keys[:room], true
+		}
+		copies, err := w.copies(keys, size)
+		if err != nil {
+			return err
+		}
+		for _, c := range copies {
+			size -= len(c.Body)
+		}
+		out.More = out.More || size < 0
+		out.Included = append(out.Included, copies...)
+		if round = copies; out.More {
+			return nil
 		}
 	}
-	return b.String(), b.args
+	return nil
 }
 
-// sqlText is a part of a statement with its arguments.
-type sqlText struct {
-	strings.Builder
-	args []any
-}
+// maxRounds is how far :iterate goes.
+const maxRounds = 5
 
-func (b *sqlText) add(text string, args ...any) {
-	b.WriteString(text)
-	b.args = append(b.args, args...)
-}
-
-func (b *sqlText) list(alts []search.Alternative, of func(search.Alternative) string) {
-	b.add("(")
-	for i, a := range alts {
-		if i > 0 {
-			b.add(", ")
+// related returns the keys that an Include asks for beside some resources, a few more than limit at most.
+func (w *searcher) related(i search.Include, of []Copy, limit int) ([]fhir.Key, error) {
+	var out []fhir.Key
+	if !i.Reverse {
+		for _, c := range of {
+			if len(out) <= limit {
+				out = append(out, i.References(c.Key, c.Body)...)
+			}
 		}
-		b.add("?", of(a))
+		return out, nil
 	}
-	b.add(")")
-}
-
-// anyOf joins n conditions by OR as a balanced tree: a long chain is deeper than SQLite allows (its limit is 1000).
-func (b *sqlText) anyOf(n int, one func(i int)) {
-	var from func(lo, hi int)
-	from = func(lo, hi int) {
-		b.add("(")
-		if hi-lo == 1 {
-			one(lo)
-		} else {
-			mid := (lo + hi) / 2
-			from(lo, mid)
-			b.add(" OR ")
-			from(mid, hi)
-		}
-		b.add(")")
-	}
-	from(0, n)
-}
-
-func (b *sqlText) time(a search.Alternative) {
-	if a.Not {
-		b.add("NOT (")
-	}
-	b.add("1 = 1")
-	if a.From != math.MinInt64 {
-		b.add(" AND r.committed >= ?", a.From)
-	}
-	if a.To != math.MaxInt64 {
-		b.add(" AND r.committed < ?", a.To)
-	}
-	if a.Not {
-		b.add(")")
-	}
-}
-
-// index states alternatives on an index row. Values without a system go into one list, which an index serves best.
-func (b *sqlText) index(alts []search.Alternative) {
-	var values, rest []search.Alternative
-	for _, a := range alts {
-		if a.HasValue && !a.HasSystem {
-			values = append(values, a)
-		} else {
-			rest = append(rest, a)
+	byType := map[string][]string{}
+	for _, c := range of {
+		if i.Target == "" || c.Key.Type == i.Target {
+			byType[c.Key.Type] = append(byType[c.Key.Type], c.Key.ID)
 		}
 	}
-	b.anyOf(len(rest)+min(1, len(values)), func(i int) {
-		if i == len(rest) {
-			b.add("i.value IN ")
-			b.list(values, func(a search.Alternative) string { return a.Value })
-			return
+	for _, t := range i.Targets {
+		ids := byType[t]
+		if len(ids) == 0 || len(out) > limit {
+			continue
 		}
-		b.add("1 = 1")
-		if rest[i].HasValue {
-			b.add(" AND i.value = ?", rest[i].Value)
+		b := w.text()
+		b.add("SELECT r.id FROM resource_index f" + b.by("resource_index", byValue) + b.then() + "resource r" + b.by("resource", "resource_num") + " ON r.num = f.num WHERE ")
+		b.params("f", i.Params)
+		b.add(" AND f.value IN ")
+		b.list(ids)
+		b.add(" AND f.space = ? LIMIT ?", search.TypeSpace(t), limit)
+		err := w.each(b.String(), b.args, func(rows *sql.Rows) error {
+			k := fhir.Key{Type: i.Source}
+			err := rows.Scan(&k.ID)
+			out = append(out, k)
+			return err
+		})
+		if err != nil {
+			return nil, err
 		}
-		if rest[i].HasSystem {
-			b.add(" AND i.space = ?", rest[i].System)
-		}
-	})
+	}
+	return out, nil
 }

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -104,26 +105,79 @@ func (w *searchWorld) fill() {
 	w.put(map[fhir.Key]string{{Type: "Encounter", ID: "e2"}: "", {Type: "Encounter", ID: "e4"}: `{"resourceType":"Encounter","id":"e4"}`})
 }
 
-// matching returns the ids that search.Query.Match finds, in the order that was asked for.
+// matches says whether a query finds a resource: Match says so, with this world answering about other resources.
+func (w *searchWorld) matches(q search.Query, k fhir.Key) bool {
+	r := w.there[k]
+	return q.MatchRelated(k, r.body, r.millis, func(t search.Term) bool {
+		return slices.ContainsFunc(t.Links, func(l search.Link) bool {
+			from, of := k, k
+			for other, o := range w.there {
+				if other.Type != l.Type {
+					continue
+				}
+				if from, of = k, other; l.Reverse {
+					from, of = other, k
+				}
+				refers := search.Include{Source: from.Type, Params: l.Params, Targets: []string{of.Type}}
+				if !slices.Contains(refers.References(from, w.there[from].body), of) {
+					continue
+				}
+				where := search.Query{Type: l.Type, Terms: []search.Term{l.Where}}
+				if where.Match(other, o.body, o.millis) {
+					return true
+				}
+			}
+			return false
+		})
+	})
+}
+
+// matching returns the ids that a query finds, in the order that was asked for; by id where none was.
 func (w *searchWorld) matching(q search.Query) []string {
-	var ids []string
+	type place struct {
+		id, key string
+		millis  int64
+	}
+	var found []place
 	for k, r := range w.there {
-		if q.Match(k, r.body, r.millis) {
-			ids = append(ids, k.ID)
+		if !w.matches(q, k) {
+			continue
+		}
+		found = append(found, place{k.ID, w.sortKey(q, k), r.millis})
+	}
+	slices.SortFunc(found, func(a, b place) int {
+		c := 0
+		switch q.Sort.By {
+		case search.SortLastUpdated:
+			c = cmp.Or(cmp.Compare(a.millis, b.millis), strings.Compare(a.id, b.id))
+		case search.SortDate, search.SortName:
+			if (a.key == "") != (b.key == "") {
+				return cmp.Compare(b.key, "") - cmp.Compare(a.key, "")
+			}
+			c = strings.Compare(a.key, b.key)
+		default:
+			c = strings.Compare(a.id, b.id)
+		}
+		if q.Sort.Desc {
+			c = -c
+		}
+		return c
+	})
+	var ids []string
+	for _, p := range found {
+		ids = append(ids, p.id)
+	}
+	return ids
+}
+
+// sortKey is the value by which a resource is put in order, empty where it has none.
+func (w *searchWorld) sortKey(q search.Query, k fhir.Key) (key string) {
+	for _, v := range search.Values(k, w.there[k].body) {
+		if v.Param == q.Sort.Param && (!q.Sort.Texts || v.Space != 0) && (key == "" || (v.Value < key) != q.Sort.Desc) {
+			key = v.Value
 		}
 	}
-	millis := func(id string) int64 { return w.there[fhir.Key{Type: q.Type, ID: id}].millis }
-	slices.SortFunc(ids, func(a, b string) int {
-		before, after := millis(a), millis(b)
-		switch {
-		case q.Sort == search.SortLastUpdated && before != after:
-			return int(before - after)
-		case q.Sort == search.SortLastUpdatedDesc && before != after:
-			return int(after - before)
-		}
-		return strings.Compare(a, b)
-	})
-	return ids
+	return key
 }
 
 func parse(t *testing.T, resourceType, query string) search.Query {
@@ -181,6 +235,9 @@ func TestSearchAnswersAsMatchDoes(t *testing.T) {
 			q := parse(t, resourceType, query)
 			want := w.matching(q)
 			got, first := w.walk(resourceType, query)
+			if q.Sort.By == search.SortUnset {
+				slices.Sort(got)
+			}
 			if !slices.Equal(got, want) {
 				t.Errorf("%s?%s: got %v, want %v", resourceType, query, got, want)
 			}
@@ -234,6 +291,7 @@ func TestSearchShapes(t *testing.T) {
 		for _, query := range []string{"_id=" + strings.Join(ids, ","), "identifier=" + strings.Join(tokens, ","), "_lastUpdated=" + strings.Join(dates, ",")} {
 			q := parse(t, "Encounter", query)
 			got, _ := w.walk("Encounter", query)
+			slices.Sort(got)
 			if want := w.matching(q); !slices.Equal(got, want) {
 				t.Errorf("%.40s: got %d, want %d", query, len(got), len(want))
 			}

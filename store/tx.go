@@ -67,6 +67,7 @@ type Current struct {
 	Committed  int64           // milliseconds since 1970 UTC
 	Delivered  string          // epoch in which the parent has this very version and all that it has seen; empty otherwise
 	Created    version.Version // by which the key came to be here, or came back after a deletion
+	Num        uint64          // the key's number in this database, under which its search values stand
 }
 
 // Change is one row to be written to the log.
@@ -311,11 +312,14 @@ func (tx *Tx) Put(c Change) (uint64, error) {
 		s.Vector.String(), string(s.Author), s.Authored, s.Origin.String(), boolInt(s.Deleted), hashBytes(s), committed, c.Unit,
 		c.UnitSize, c.Source, contentSeq, size, enc, blob,
 	})
-	created := before.Created
+	created, num := before.Created, before.Num
 	if !existed || before.Stamp.Deleted && !s.Deleted {
 		created = s.Version
 	}
-	t.current[c.Key] = &Current{Stamp: s, Seq: seq, ContentSeq: contentSeq, Committed: committed, Delivered: c.Delivered, Created: created}
+	if !existed {
+		num = seq
+	}
+	t.current[c.Key] = &Current{Stamp: s, Seq: seq, ContentSeq: contentSeq, Committed: committed, Delivered: c.Delivered, Created: created, Num: num}
 	if tx.touched == nil {
 		tx.touched = map[fhir.Key]*touch{}
 	}
@@ -383,7 +387,7 @@ func hashBytes(s version.Stamp) []byte {
 
 const logColumns = "seq, type, id, ordinal, action, replica, tick, vector, author, authored, origin, deleted, hash, committed, unit, unit_size, source, content_seq, size, enc, content"
 
-const resourceColumns = "type, id, replica, tick, vector, author, authored, origin, deleted, hash, committed, seq, content_seq, delivered, created"
+const resourceColumns = "type, id, replica, tick, vector, author, authored, origin, deleted, hash, committed, seq, content_seq, delivered, created, num"
 
 // flush writes what the writer left in memory: log, resources, index, audit, counters.
 func (tx *Tx) flush() error {
@@ -397,7 +401,7 @@ func (tx *Tx) flush() error {
 		s := c.Stamp
 		rows = append(rows, []any{
 			k.Type, k.ID, string(s.Version.Replica), s.Version.Tick, s.Vector.String(), string(s.Author),
-			s.Authored, s.Origin.String(), boolInt(s.Deleted), hashBytes(s), c.Committed, c.Seq, c.ContentSeq, c.Delivered, c.Created.String(),
+			s.Authored, s.Origin.String(), boolInt(s.Deleted), hashBytes(s), c.Committed, c.Seq, c.ContentSeq, c.Delivered, c.Created.String(), c.Num,
 		})
 		var err error
 		if seen, err = tx.reseen(k, w.seen, others(s), seen); err != nil {
@@ -407,18 +411,18 @@ func (tx *Tx) flush() error {
 			continue
 		}
 		if w.existed {
-			if err := tx.exec("DELETE FROM resource_index WHERE type = ? AND id = ?", k.Type, k.ID); err != nil {
+			if err := tx.exec("DELETE FROM resource_index WHERE num = ?", c.Num); err != nil {
 				return err
 			}
 		}
 		for _, v := range w.values {
-			index = append(index, []any{k.Type, k.ID, v.Name, strings.TrimRight(v.System, " "), strings.TrimRight(v.Value, " ")})
+			index = append(index, []any{c.Num, v.Param, strings.TrimRight(v.Value, " "), v.Space})
 		}
 	}
-	if err := tx.insert("REPLACE INTO resource ("+resourceColumns+") VALUES ", 15, rows); err != nil {
+	if err := tx.insert("REPLACE INTO resource ("+resourceColumns+") VALUES ", 16, rows); err != nil {
 		return err
 	}
-	if err := tx.insert(tx.t.store.dialect.ignore+" INTO resource_index (type, id, name, space, value) VALUES ", 5, index); err != nil {
+	if err := tx.insert(tx.t.store.dialect.ignore+" INTO resource_index (num, param, value, space) VALUES ", 4, index); err != nil {
 		return err
 	}
 	if err := tx.insert(tx.t.store.dialect.ignore+" INTO resource_seen (type, replica, tick, id) VALUES ", 4, seen); err != nil {

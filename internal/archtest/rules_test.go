@@ -63,6 +63,8 @@ func TestFileRules(t *testing.T) {
 		{"error with another name", "a/a.go", "package a\nimport \"errors\"\nvar gone = errors.New(\"gone\")\n", Vars, []string{"a/a.go:3: package variable gone"}},
 		{"error of another package", "a/a.go", "package a\nimport \"m/errors\"\nvar ErrGone = errors.New(\"gone\")\n", Vars, []string{"a/a.go:3: package variable ErrGone"}},
 		{"regexp", "a/a.go", "package a\nimport \"regexp\"\nvar id = regexp.MustCompile(`a`)\n", Vars, nil},
+		{"table made once", "a/a.go", "package a\nimport \"sync\"\nvar table = sync.OnceValue(read)\n", Vars, nil},
+		{"function made once", "a/a.go", "package a\nimport \"sync\"\nvar once = sync.OnceFunc(read)\n", Vars, []string{"a/a.go:3: package variable once"}},
 		{"regexp, not compiled at once", "a/a.go", "package a\nimport \"regexp\"\nvar id *regexp.Regexp\n", Vars, []string{"a/a.go:3: package variable id"}},
 		{"embed", "a/a.go", "package a\nimport \"embed\"\n\n//go:embed *.sql\nvar files embed.FS\n", Vars, nil},
 		{"embed in a group", "a/a.go", "package a\nimport _ \"embed\"\n\nvar (\n\t//go:embed a.html\n\tpage string\n\tn int\n)\n", Vars, []string{"a/a.go:7: package variable n"}},

@@ -31,7 +31,8 @@ func Inits(tree Tree) []Problem {
 }
 
 // Vars finds package variables outside tests. The forms that nobody ever assigns to are allowed: the blank identifier, a
-// variable filled by go:embed, errors.New under a name Err... or err..., regexp.MustCompile, and the version string that the linker sets.
+// variable filled by go:embed, errors.New under a name Err... or err..., regexp.MustCompile, sync.OnceValue (a constant table that takes
+// time to make), and the version string that the linker sets.
 func Vars(tree Tree) []Problem {
 	var problems []Problem
 	for _, file := range tree.Files {
@@ -91,5 +92,5 @@ func allowedVar(file File, spec *ast.ValueSpec, i int) bool {
 		return false
 	}
 	return (strings.HasPrefix(name, "Err") || strings.HasPrefix(name, "err")) && file.isSelector(call.Fun, "errors", "New") ||
-		file.isSelector(call.Fun, "regexp", "MustCompile")
+		file.isSelector(call.Fun, "regexp", "MustCompile") || file.isSelector(call.Fun, "sync", "OnceValue")
 }

@@ -84,7 +84,7 @@ func bareLoop(b *testing.B, from string) time.Duration {
 		if t.order != "" {
 			q += " ORDER BY " + t.order
 		} else {
-			q = "SELECT i.* FROM resource_index i JOIN resource r ON r.type = i.type AND r.id = i.id ORDER BY r.seq"
+			q = "SELECT i.* FROM resource_index i JOIN resource r ON r.num = i.num ORDER BY r.seq"
 		}
 		t.rows = all(b, src, q)
 		if i == 0 {

@@ -7,14 +7,16 @@ CREATE TABLE IF NOT EXISTS counter (name VARCHAR(100) PRIMARY KEY, value BIGINT 
 CREATE TABLE IF NOT EXISTS tick (replica CHAR(36) NOT NULL, type VARCHAR(40) NOT NULL, value BIGINT NOT NULL, PRIMARY KEY (replica, type)) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 -- Node names of replicas.
 CREATE TABLE IF NOT EXISTS replica (id VARCHAR(64) PRIMARY KEY, name VARCHAR(100) NOT NULL) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
--- Current copies and tombstones. The content is in the change_log row content_seq.
+-- Current copies and tombstones. The content is in the change_log row content_seq. num is the sequence by which the key came to be here.
 CREATE TABLE IF NOT EXISTS resource (
   type VARCHAR(40) NOT NULL, id VARCHAR(64) NOT NULL,
   replica CHAR(36) NOT NULL, tick BIGINT NOT NULL, vector MEDIUMTEXT NOT NULL,
   author CHAR(36) NOT NULL, authored BIGINT NOT NULL, origin VARCHAR(60) NOT NULL,
   deleted INT NOT NULL, hash VARBINARY(32) NOT NULL,
   committed BIGINT NOT NULL, seq BIGINT NOT NULL, content_seq BIGINT NOT NULL, delivered VARCHAR(36) NOT NULL, created VARCHAR(60) NOT NULL,
+  num BIGINT NOT NULL,
   PRIMARY KEY (type, id),
+  UNIQUE KEY resource_num (num),
   KEY resource_version (type, replica, tick),
   KEY resource_committed (type, committed)) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 -- Every version in commit order: history, vread and both feeds come from here.
@@ -27,11 +29,11 @@ CREATE TABLE IF NOT EXISTS change_log (
   content_seq BIGINT NOT NULL, size INT NOT NULL, enc INT NOT NULL, content LONGBLOB,
   UNIQUE KEY change_log_ordinal (type, ordinal),
   KEY change_log_key (type, id, seq)) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
--- Search values of current copies.
+-- Search values of current copies: num is that of the resource; param says which element of which type a value stands in.
 CREATE TABLE IF NOT EXISTS resource_index (
-  type VARCHAR(40) NOT NULL, id VARCHAR(64) NOT NULL, name VARCHAR(100) NOT NULL, space VARCHAR(200) NOT NULL, value VARCHAR(200) NOT NULL,
-  PRIMARY KEY (type, id, name, value, space),
-  KEY resource_index_value (type, name, value, space)) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+  num BIGINT NOT NULL, param INT NOT NULL, value VARCHAR(200) NOT NULL, space BIGINT NOT NULL,
+  PRIMARY KEY (num, param, value, space),
+  KEY resource_index_value (param, value, num, space)) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 -- How far a reader has come in a log.
 CREATE TABLE IF NOT EXISTS sync_cursor (
   peer VARCHAR(100) NOT NULL, direction VARCHAR(10) NOT NULL, scope TEXT NOT NULL,

@@ -7,14 +7,16 @@ CREATE TABLE IF NOT EXISTS counter (name TEXT PRIMARY KEY, value INTEGER NOT NUL
 CREATE TABLE IF NOT EXISTS tick (replica TEXT NOT NULL, type TEXT NOT NULL, value INTEGER NOT NULL, PRIMARY KEY (replica, type)) STRICT;
 -- Node names of replicas.
 CREATE TABLE IF NOT EXISTS replica (id TEXT PRIMARY KEY, name TEXT NOT NULL) STRICT;
--- Current copies and tombstones. The content is in the change_log row content_seq.
+-- Current copies and tombstones. The content is in the change_log row content_seq. num is the sequence by which the key came to be here.
 CREATE TABLE IF NOT EXISTS resource (
   type TEXT NOT NULL, id TEXT NOT NULL,
   replica TEXT NOT NULL, tick INTEGER NOT NULL, vector TEXT NOT NULL,
   author TEXT NOT NULL, authored INTEGER NOT NULL, origin TEXT NOT NULL,
   deleted INTEGER NOT NULL, hash BLOB NOT NULL,
   committed INTEGER NOT NULL, seq INTEGER NOT NULL, content_seq INTEGER NOT NULL, delivered TEXT NOT NULL, created TEXT NOT NULL,
+  num INTEGER NOT NULL,
   PRIMARY KEY (type, id)) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX IF NOT EXISTS resource_num ON resource (num);
 CREATE INDEX IF NOT EXISTS resource_version ON resource (type, replica, tick);
 CREATE INDEX IF NOT EXISTS resource_committed ON resource (type, committed);
 -- Every version in commit order: history, vread and both feeds come from here.
@@ -27,11 +29,11 @@ CREATE TABLE IF NOT EXISTS change_log (
   content_seq INTEGER NOT NULL, size INTEGER NOT NULL, enc INTEGER NOT NULL, content BLOB) STRICT;
 CREATE UNIQUE INDEX IF NOT EXISTS change_log_ordinal ON change_log (type, ordinal);
 CREATE INDEX IF NOT EXISTS change_log_key ON change_log (type, id, seq);
--- Search values of current copies.
+-- Search values of current copies: num is that of the resource; param says which element of which type a value stands in.
 CREATE TABLE IF NOT EXISTS resource_index (
-  type TEXT NOT NULL, id TEXT NOT NULL, name TEXT NOT NULL, space TEXT NOT NULL, value TEXT NOT NULL,
-  PRIMARY KEY (type, id, name, value, space)) STRICT, WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS resource_index_value ON resource_index (type, name, value, space);
+  num INTEGER NOT NULL, param INTEGER NOT NULL, value TEXT NOT NULL, space INTEGER NOT NULL,
+  PRIMARY KEY (num, param, value, space)) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS resource_index_value ON resource_index (param, value, num, space);
 -- How far a reader has come in a log.
 CREATE TABLE IF NOT EXISTS sync_cursor (
   peer TEXT NOT NULL, direction TEXT NOT NULL, scope TEXT NOT NULL,
