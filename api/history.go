@@ -74,8 +74,11 @@ func readHistory(q url.Values) (store.HistoryQuery, error) {
 		}
 		h.Since = t.UnixMilli()
 	}
-	if q.Has("_at") {
-		return h, syncerr.New(syncerr.Invalid, "read history", "_at: this server does not offer it").WithHint("Use _since, or read the versions that _history lists")
+	if v := q.Get("_at"); v != "" {
+		var ok bool
+		if h.At, ok = readPeriod(strings.ReplaceAll(v, " ", "+")); !ok {
+			return bad("_at", v)
+		}
 	}
 	if v := q.Get("_page"); v != "" {
 		from, asOf, ok := strings.Cut(v, "-")
@@ -87,6 +90,33 @@ func readHistory(q url.Values) (store.HistoryQuery, error) {
 		h.From, h.AsOf = n, m
 	}
 	return h, nil
+}
+
+// readPeriod reads a date, dateTime or instant as the time that it spans (FHIR R4 search.html#date); without a zone it is UTC.
+func readPeriod(text string) (store.Period, bool) {
+	for _, form := range []struct {
+		layout              string
+		years, months, days int
+		length              time.Duration
+	}{
+		{"2006", 1, 0, 0, 0},
+		{"2006-01", 0, 1, 0, 0},
+		{"2006-01-02", 0, 0, 1, 0},
+		{"2006-01-02T15:04", 0, 0, 0, time.Minute},
+		{"2006-01-02T15:04Z07:00", 0, 0, 0, time.Minute},
+		{"2006-01-02T15:04:05", 0, 0, 0, time.Second},
+		{"2006-01-02T15:04:05Z07:00", 0, 0, 0, time.Second},
+	} {
+		t, err := time.Parse(form.layout, text)
+		if err != nil || t.Year() < 1970 {
+			continue
+		}
+		if form.length == time.Second && strings.Contains(text, ".") { // Parse takes fractions of a second under any layout
+			form.length = time.Millisecond
+		}
+		return store.Period{From: t.UnixMilli(), To: t.AddDate(form.years, form.months, form.days).Add(form.length).UnixMilli()}, true
+	}
+	return store.Period{}, false
 }
 
 // history answers a page of the history of a resource, of a type where of has no id, or of everything.

@@ -48,6 +48,13 @@ func TestHistoryOfTypesAndSystem(t *testing.T) {
 	}{
 		{"/_history", everything},
 		{"/_history?_since=" + since, everything[:3]},
+		{"/_history?_at=" + since, []string{everything[2], everything[3]}},
+		{"/Patient/_history?_at=" + since, []string{everything[2]}},
+		{"/_history?_at=2027", everything},
+		{"/_history?_at=2026-12", nil},
+		{"/_history?_at=2028-01-01", []string{everything[1], everything[3]}},
+		{"/_history?_at=2028-01-01T00:00Z&_since=" + since, []string{everything[1]}},
+		{"/Patient/p/_history?_at=" + since, []string{everything[2]}},
 		{"/Patient/_history", patients},
 		{"/Patient/_history?_since=" + since, patients[:3]},
 		{"/Observation/_history", everything[3:4]},
@@ -63,7 +70,7 @@ func TestHistoryOfTypesAndSystem(t *testing.T) {
 		}
 	}
 	for path, word := range map[string]string{
-		"/_history?_count=x": "_count", "/Patient/_history?_since=yesterday": "_since", "/_history?_page=7": "_page", "/_history?_at=2024": "_at",
+		"/_history?_count=x": "_count", "/Patient/_history?_since=yesterday": "_since", "/_history?_page=7": "_page", "/_history?_at=yesterday": "_at",
 		"/_history?_page=0-0": "_page", "/_history?%zz": "query",
 	} {
 		w.do("GET", "/fhir/R4"+path, "").want(400).issue("invalid", word)

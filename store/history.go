@@ -13,8 +13,12 @@ type HistoryQuery struct {
 	AsOf  uint64 // sequence of the log as of which it is shown: later rows do not exist; 0 for now
 	From  uint64 // HistoryPage.Next of the page before; 0 for the first page
 	Since int64  // milliseconds since 1970 UTC: versions that this node committed before are left out
+	At    Period // only versions that were current at some time in it; zero for all
 	Count int    // versions a page
 }
+
+// Period is a time from From to before To, in milliseconds since 1970 UTC.
+type Period struct{ From, To int64 }
 
 // HistoryPage is one page of a history.
 type HistoryPage struct {
@@ -39,8 +43,20 @@ func (q *query) VersionsOf(h HistoryQuery) (HistoryPage, error) {
 			return page, err
 		}
 	}
+	var passed uint64
+	if h.At != (Period{}) {
+		// What came later does not exist for who asks about a time; what was superseded until it began was not current in it.
+		last, err := q.lastBefore(h.At.To, page.AsOf)
+		if err != nil {
+			return page, err
+		}
+		if passed, err = q.lastBefore(h.At.From+1, last); err != nil || last == 0 {
+			return page, err
+		}
+		page.AsOf = last
+	}
 	h.AsOf = page.AsOf
-	where, args, position := h.rows()
+	where, args, position := h.rows(passed)
 	size, more := 0, false
 	err := q.copyRows("change_log r JOIN change_log l ON l.seq = r.seq", where, args, func(c Copy) error {
 		if c.Committed < h.Since { // the time never falls where the sequence rises
@@ -65,9 +81,30 @@ func (q *query) VersionsOf(h HistoryQuery) (HistoryPage, error) {
 	return page, err
 }
 
+// lastBefore returns the sequence up to which the rows of the log were committed before a time, 0 for none; no row is above head. The
+// time never falls where the sequence rises, so it is found by bisection.
+func (q *query) lastBefore(time int64, head uint64) (uint64, error) {
+	low, high := uint64(0), head // it is from low to high
+	for low < high {
+		middle := low + (high-low+1)/2
+		var seq uint64
+		var committed int64
+		ok, err := q.one("SELECT seq, committed FROM change_log WHERE seq <= ? ORDER BY seq DESC LIMIT 1", []any{middle}, &seq, &committed)
+		if err != nil {
+			return 0, err
+		}
+		if !ok || committed < time {
+			low = middle
+		} else {
+			high = seq - 1
+		}
+	}
+	return low, nil
+}
+
 // rows returns the part of a statement that finds the rows of a page and one more, with its arguments, and the column by which the
-// history is ordered.
-func (h HistoryQuery) rows() (where string, args []any, position string) {
+// history is ordered. Up to sequence passed, only the newest row of each key is wanted, and no deletion.
+func (h HistoryQuery) rows(passed uint64) (where string, args []any, position string) {
 	position = "seq"
 	switch {
 	case h.ID != "":
@@ -81,6 +118,11 @@ func (h HistoryQuery) rows() (where string, args []any, position string) {
 	if from == 0 {
 		from = version.MaxTick
 	}
-	where = "WHERE " + where + "r." + position + " < ? AND r.seq <= ? AND " + shows + " ORDER BY r." + position + " DESC LIMIT ?"
-	return where, append(args, from, h.AsOf, h.AsOf, h.Count+1), position
+	where, args = "WHERE "+where+"r."+position+" < ? AND r.seq <= ? AND "+shows, append(args, from, h.AsOf, h.AsOf)
+	if passed > 0 {
+		where += " AND (r.seq > ? OR r.deleted = 0 AND NOT EXISTS " +
+			"(SELECT 1 FROM change_log p WHERE p.type = r.type AND p.id = r.id AND p.seq > r.seq AND p.seq <= ?))"
+		args = append(args, passed, passed)
+	}
+	return where + " ORDER BY r." + position + " DESC LIMIT ?", append(args, h.Count+1), position
 }

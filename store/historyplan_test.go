@@ -40,7 +40,7 @@ func TestHistoryPlans(t *testing.T) {
 		}
 		for _, h := range []HistoryQuery{{}, {Type: "Patient"}, {Type: "Patient", ID: "r1"}} {
 			h.AsOf, h.Count = 2000, 10
-			where, args, _ := h.rows()
+			where, args, _ := h.rows(1000)
 			err := st.Read(t.Context(), func(r *Reader) error {
 				if driver == "mysql" {
 					if err := r.each("ANALYZE TABLE change_log", nil, func(*sql.Rows) error { return nil }); err != nil {
