@@ -110,6 +110,7 @@ func TestTransactionIsAtomic(t *testing.T) {
 		{"another type", item("", "POST", "Observation", patient("x", "A")), 400, "invalid", "entry[1]"},
 		{"another id", item("", "PUT", "Patient/y", patient("x", "A")), 400, "invalid", "entry[1]"},
 		{"unknown type", item("", "POST", "Nothing", patient("x", "A")), 404, "not-found", "Nothing"},
+		{"no url", item("", "GET", "", ""), 400, "invalid", "entry[1]"},
 		{"unknown method", item("", "TRACE", "Patient/old", patient("old", "A")), 400, "invalid", "TRACE"},
 		{"a patch that is none", item("", "PATCH", "Patient/old", patient("old", "A")), 400, "invalid", "entry[1] PATCH Patient"},
 		{"a patch that does not apply", item("", "PATCH", "Patient/old", binary(`[{"op":"remove","path":"/gender"}]`)), 422, "processing", "entry[1] PATCH Patient: operation[0] remove"},

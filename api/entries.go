@@ -111,6 +111,9 @@ func (e *entry) readURL() error {
 	if e.history = part[n-1] == "_history" && n <= 3; e.history {
 		n--
 	}
+	if n > 0 && part[0] == "" {
+		return syncerr.New(syncerr.Invalid, "read request", "url: it names no resource type")
+	}
 	if n > 0 {
 		if e.key.Type, err = knownType(part[0]); err != nil {
 			return syncerr.New(syncerr.NotFound, "read request", "url: %.60q is not a resource type of FHIR R4", part[0])

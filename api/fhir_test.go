@@ -196,6 +196,11 @@ func TestSearchPages(t *testing.T) {
 	}
 	w.do("POST", "/fhir/R4/Patient/_search", "{}").want(415).issue("not-supported")
 	w.do("POST", "/fhir/R4/Patient/_search", "a=%", form).want(400).issue("invalid")
+	if b := w.do("GET", "/fhir/R4/Patient?birthdate=&_id=a&_id=", "").bundle("searchset"); len(b.Entry) != 1 || strings.Contains(b.link("self"), "birthdate") {
+		t.Errorf("empty parameters: %+v", b)
+	}
+	w.do("GET", "/fhir/R4/Patient?_id=a,", "").want(400).issue("invalid", "empty")
+	w.do("DELETE", "/fhir/R4/Patient?identifier=", "").want(400).issue("invalid", "empty")
 	w.do("GET", "/fhir/R4/Patient?colour=red", "").bundle("searchset")
 	w.do("GET", "/fhir/R4/Patient?colour=red", "", header("Prefer", "handling=strict")).want(400).issue("invalid", "colour")
 	w.do("GET", "/fhir/R4/Patient?_lastUpdated=soon", "").want(400).issue("invalid", "_lastUpdated")

@@ -66,7 +66,22 @@ func searchValues(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	return r.Form, nil
 }
 
+// given returns the parameters without those that are empty: they "are not an error - they are just ignored by the server" (FHIR R4
+// search.html#errors).
+func given(values url.Values) url.Values {
+	out := url.Values{}
+	for name, all := range values {
+		for _, v := range all {
+			if v != "" {
+				out.Add(name, v)
+			}
+		}
+	}
+	return out
+}
+
 func (s *Server) search(ctx context.Context, base, t string, values url.Values, strict bool) (reply, error) {
+	values = given(values)
 	q, err := search.Parse(t, values, strict)
 	if err != nil {
 		if syncerr.KindOf(err) == syncerr.Unsupported {
