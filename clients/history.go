@@ -140,15 +140,18 @@ func placeText(place any) string {
 
 // safeSince returns from when on the next round has to ask: the newest entry of this one, but not later than the server's clock when the round began,
 // because one entry dated in the future must not hide those that follow; less the time that the round took, in which what was read first may
-// have changed again. It never goes back.
+// have changed again. It never goes back, and rests where only the time that rounds take differs.
 func safeSince(since int64, newest, date time.Time, took time.Duration) int64 {
-	switch {
-	case newest.IsZero():
+	if newest.IsZero() {
 		return since
-	case !date.IsZero() && newest.After(date):
+	}
+	if !date.IsZero() && newest.After(date) {
 		newest = date
 	}
-	return max(since, newest.Add(-max(took, 0)).UnixMilli())
+	if to := newest.Add(-max(took, 0)).UnixMilli(); to >= since+time.Second.Milliseconds() {
+		return to
+	}
+	return since
 }
 
 // begin starts a round.

@@ -17,18 +17,19 @@ import (
 // feedreader.Foreign. Deletions do not show in a search: a document that is deleted on the server stays on this node until somebody deletes it
 // here, or it is asked for by its key.
 //
-// A round goes through the types by name; the place within it is in next, so that a long first load goes on where it stopped. Each round begins a
+// It must not be used by two goroutines at once. A round goes through the types by name; the place within it is in next, so that a long first load goes on where it stopped. Each round begins a
 // while before the newest resource of the round before, for servers whose clocks and commits are out of order; so items repeat.
 type Latest struct {
 	fhir    *FHIR
 	types   []string
 	overlap time.Duration
+	sorts   map[string]bool // by type: whether the server was seen to sort
 }
 
 // NewLatest returns the feed of the server's newest resources of types (as fhir.Selected takes them, nil for all). overlap is how far a server's
 // times may be out of order, for example five minutes.
 func NewLatest(f *FHIR, types []string, overlap time.Duration) *Latest {
-	return &Latest{fhir: f, types: types, overlap: overlap}
+	return &Latest{fhir: f, types: types, overlap: overlap, sorts: map[string]bool{}}
 }
 
 // latestPlace is what Changes returns as next. Times are milliseconds since 1970 UTC, those without a remark by the server's clock.
@@ -124,6 +125,7 @@ func (n *Latest) read(ctx context.Context, at *latestPlace, take func(feedreader
 	}
 	path := at.Type + "?" + q.Encode()
 	last, sorted := from, true
+	var first fhir.Key
 	date := fromMillis(at.Date)
 	for {
 		page, err := l.page(ctx, path, "searchset", &date, func(e fhirEntry) error {
@@ -133,6 +135,9 @@ func (n *Latest) read(ctx context.Context, at *latestPlace, take func(feedreader
 			}
 			if it.Modified.Before(last) {
 				sorted = false
+			}
+			if first.ID == "" {
+				first = it.Key
 			}
 			last = it.Modified
 			at.Newest = max(at.Newest, it.Modified.UnixMilli())
@@ -148,11 +153,38 @@ func (n *Latest) read(ctx context.Context, at *latestPlace, take func(feedreader
 		case page.next == "":
 			return true, nil
 		case sorted && last.UnixMilli() > from.UnixMilli():
-			at.From = last.UnixMilli()
-			return false, nil
+			if sorted, err = n.sorted(ctx, first); err != nil {
+				return false, err
+			} else if sorted {
+				at.From = last.UnixMilli()
+				return false, nil
+			}
 		}
 		if path, err = l.same(page.next); err != nil {
 			return false, err
 		}
 	}
+}
+
+// sorted reports whether the server sorts, rather than that its documents happened to be in order so far: the newest one is not the one that it said was the
+// oldest. Where it does not sort, nothing may be concluded from a page before the last one was read.
+func (n *Latest) sorted(ctx context.Context, first fhir.Key) (bool, error) {
+	if known, ok := n.sorts[first.Type]; ok {
+		return known, nil
+	}
+	q := url.Values{"_sort": {"-_lastUpdated"}, "_count": {"1"}}
+	newest := fhir.Key{}
+	var date time.Time
+	_, err := n.fhir.link.page(ctx, first.Type+"?"+q.Encode(), "searchset", &date, func(e fhirEntry) error {
+		if it, ok := itemOf(e); ok && newest.ID == "" {
+			newest = it.Key
+		}
+		return nil
+	})
+	if err != nil {
+		return false, err
+	}
+	sorts := newest.ID != "" && newest != first
+	n.sorts[first.Type] = sorts
+	return sorts, nil
 }

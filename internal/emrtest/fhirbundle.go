@@ -144,7 +144,7 @@ func (s *FHIRServer) history(t string, u *url.URL) fhirAnswer {
 	return s.page("history", u, out)
 }
 
-// search knows _id, _lastUpdated=ge, _sort=_lastUpdated and _elements=id,meta.
+// search knows _id, _lastUpdated=ge, _sort by _lastUpdated and _elements=id,meta.
 func (s *FHIRServer) search(t string, u *url.URL) fhirAnswer {
 	q := u.Query()
 	var found []loggedVersion
@@ -159,8 +159,13 @@ func (s *FHIRServer) search(t string, u *url.URL) fhirAnswer {
 		found = append(found, loggedVersion{k, v})
 	}
 	slices.SortFunc(found, func(a, b loggedVersion) int {
-		if c := a.modified.Compare(b.modified); c != 0 && q.Get("_sort") == "_lastUpdated" && !s.Unsorted {
-			return c
+		if c := a.modified.Compare(b.modified); c != 0 && !s.Unsorted {
+			switch q.Get("_sort") {
+			case "_lastUpdated":
+				return c
+			case "-_lastUpdated":
+				return -c
+			}
 		}
 		return a.key.Compare(b.key)
 	})
