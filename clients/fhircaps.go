@@ -26,10 +26,12 @@ const maxCaps = 32 << 20
 type Capabilities struct {
 	Software    string // name and version, for people
 	FHIR        string // for example 4.0.1
-	Batch       bool   // a Bundle of type batch
+	Batch       bool   // a Bundle of type batch: it says so, or may be asked because it takes transactions, as HAPI that mentions only these
 	Transaction bool
 	History     bool // of the whole server
 	Types       map[string]TypeCapabilities
+
+	batchSaid bool // and not only concluded
 }
 
 // TypeCapabilities is what a server offers for one type.
@@ -162,7 +164,7 @@ func (l *fhirLink) capabilitiesOf(s statement) (*Capabilities, error) {
 		if rest.Mode != "server" {
 			continue
 		}
-		c.Batch = c.Batch || has(rest.Interaction, "batch")
+		c.batchSaid = c.batchSaid || has(rest.Interaction, "batch")
 		c.Transaction = c.Transaction || has(rest.Interaction, "transaction")
 		c.History = c.History || has(rest.Interaction, "history-system")
 		for _, r := range rest.Resource {
@@ -173,14 +175,12 @@ func (l *fhirLink) capabilitiesOf(s statement) (*Capabilities, error) {
 			}
 		}
 	}
+	c.Batch = c.batchSaid || c.Transaction
 	return c, nil
 }
 
-// withoutBatch returns the capabilities of a server that says it takes batches and does not.
+// withoutBatch returns the capabilities of a server that does not take batches after all.
 func (c *Capabilities) withoutBatch() *Capabilities {
-	if c == nil {
-		return nil
-	}
 	less := *c
 	less.Batch = false
 	return &less

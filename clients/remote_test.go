@@ -74,6 +74,10 @@ func remotes() map[string]func(*testing.T) peer {
 		"node":                        newNodePeer,
 		"server":                      server(nil),
 		"no batch":                    server(func(s *emrtest.FHIRServer) { s.NoBatch = true }),
+		"not modified":                server(func(s *emrtest.FHIRServer) { s.NotModified = true }),
+		"not modified, no batch":      server(func(s *emrtest.FHIRServer) { s.NotModified, s.NoBatch = true, true }),
+		"transactions and batches":    server(func(s *emrtest.FHIRServer) { s.OnlyTransaction = true }),
+		"only transactions":           server(func(s *emrtest.FHIRServer) { s.OnlyTransaction, s.NoBatch = true, true }),
 		"no search":                   server(func(s *emrtest.FHIRServer) { s.NoSearch = true }),
 		"no batch, search or HEAD":    server(func(s *emrtest.FHIRServer) { s.NoBatch, s.NoSearch, s.NoHead = true, true, true }),
 		"no _elements, small pages":   server(func(s *emrtest.FHIRServer) { s.NoElements, s.Page = true, 3 }),
@@ -188,6 +192,8 @@ func TestRemote(t *testing.T) {
 			first := p.get(k)
 			p.fate(resourcemanager.Done, resourcemanager.Edit{Key: k, Content: document(k, "two"), Base: first.Tag})
 			second := p.has(k, resourcemanager.Present, document(k, "two"))
+			p.fate(resourcemanager.Done, resourcemanager.Edit{Key: k, Content: document(k, "two"), Base: second.Tag})
+			second = p.has(k, resourcemanager.Present, document(k, "two"))
 			if !p.versioned {
 				return
 			}

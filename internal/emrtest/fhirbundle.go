@@ -204,6 +204,10 @@ func (s *FHIRServer) statement() []byte {
 	if s.NoVersioning {
 		versioning = "no-version"
 	}
+	bundles := unless(s.NoBatch, "batch")
+	if s.OnlyTransaction {
+		bundles = "transaction"
+	}
 	var resources []any
 	for _, t := range []string{"Patient", "Observation", "Encounter"} {
 		resources = append(resources, map[string]any{
@@ -222,7 +226,7 @@ func (s *FHIRServer) statement() []byte {
 	out, err := json.Marshal(map[string]any{
 		"resourceType": "CapabilityStatement", "fhirVersion": version, "format": formats, "kind": "instance", "software": map[string]string{"name": "emrtest"},
 		"rest": []any{map[string]any{
-			"mode": "server", "interaction": codes(unless(s.NoBatch, "batch"), unless(s.NoHistory, "history-system")), "resource": resources,
+			"mode": "server", "interaction": codes(bundles, unless(s.NoHistory, "history-system")), "resource": resources,
 		}},
 	})
 	if err != nil {
