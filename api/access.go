@@ -28,7 +28,7 @@ const (
 	forReaders                     // feed readers: children, operators, this machine, and the addresses configured as anonymous
 	forRecords                     // who may read resources: children, operators, this machine
 	forSync                        // nodes: children; operators may look
-	forApps                        // applications that write: the operator's token, this machine
+	forApps                        // applications that write: the operator's token, this machine; children, whose push may go over FHIR
 	forOperators                   // control: the operator's token, this machine
 )
 
@@ -71,7 +71,9 @@ func (c Caller) may(need access) bool {
 		return c.Kind == Local || c.Kind == Operator || c.Kind == Child
 	case forSync:
 		return c.Kind == Operator || c.Kind == Child
-	case forApps, forOperators:
+	case forApps: // a child may push what it wants; that it does so over FHIR or REST gives it no more
+		return c.Kind == Local || c.Kind == Operator || c.Kind == Child
+	case forOperators:
 		return c.Kind == Local || c.Kind == Operator
 	default:
 		return false

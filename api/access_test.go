@@ -66,10 +66,10 @@ func TestAccess(t *testing.T) {
 		{"GET", "/fhir/R4/Patient", "", "401 401 401 200 200 200"},
 		{"GET", "/fhir/R4/Patient/p/_history", "", "401 401 401 200 200 200"},
 		{"GET", "/fhir/R4/nothing/at/all/here", "", "401 401 401 404 404 404"},
-		{"PUT", "/fhir/R4/Patient/p", patient("p", "A"), "401 401 401 403 200 200"},
-		{"POST", "/fhir/R4/Patient", patient("p", "A"), "401 401 401 403 201 201"},
-		{"DELETE", "/fhir/R4/Patient/q", "", "401 401 401 403 204 204"},
-		{"POST", "/fhir/R4", sent("batch"), "401 401 401 403 200 200"},
+		{"PUT", "/fhir/R4/Patient/p", patient("p", "A"), "401 401 401 200 200 200"},
+		{"POST", "/fhir/R4/Patient", patient("p", "A"), "401 401 401 201 201 201"},
+		{"DELETE", "/fhir/R4/Patient/q", "", "401 401 401 204 204 204"},
+		{"POST", "/fhir/R4", sent("batch"), "401 401 401 200 200 200"},
 		{"GET", "/sync/changes", "", "401 401 401 400 400 401"}, // 400: no Tributary-Protocol
 		{"GET", "/control/v1/runs", "", "401 401 401 403 200 200"},
 	} {
@@ -162,7 +162,7 @@ func TestCrossOrigin(t *testing.T) {
 func TestRefusalsAreAudited(t *testing.T) {
 	w := newWorld(t)
 	w.addChild()
-	w.do("PUT", "/fhir/R4/Patient/p?x=secret", patient("p", "A"), bearer(childSecret)).want(403)
+	w.do("POST", "/control/v1/sync?x=secret", "", bearer(childSecret)).want(403)
 	for range 200 {
 		w.do("GET", "/fhir/R4/Patient?identifier=secret", "", far).want(401)
 	}
@@ -174,7 +174,7 @@ func TestRefusalsAreAudited(t *testing.T) {
 		t.Errorf("%d rows for 201 refusals", len(rows))
 	}
 	first := rows[len(rows)-1]
-	if first.Peer != "north" || first.HTTPStatus != 403 || first.URL != "/fhir/R4/Patient/p" || first.Outcome != audit.Refused || first.Success {
+	if first.Peer != "north" || first.HTTPStatus != 403 || first.URL != "/control/v1/sync" || first.Outcome != audit.Refused || first.Success {
 		t.Errorf("%+v", first)
 	}
 	for _, r := range rows {

@@ -26,7 +26,7 @@ func (c Config) Redacted() Config {
 	}
 	r.Parent.URL, r.Node.URL = maskURL(r.Parent.URL), maskURL(r.Node.URL)
 	for name, s := range r.Servers {
-		s.URL, s.REST = maskURL(s.URL), maskURL(s.REST)
+		s.URL, s.OpenMRS = maskURL(s.URL), maskURL(s.OpenMRS)
 		s.Feed = slices.Clone(s.Feed)
 		for i, feed := range s.Feed {
 			s.Feed[i] = maskURL(feed)

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tributary-sync/tributary/fhir"
@@ -11,8 +12,8 @@ import (
 // Server is a server beside the node that knows no stamps: a FHIR server, an OpenMRS. Its name is the key under which it stands; operators
 // and conflicts.priority call it so.
 type Server struct {
-	URL            string     `koanf:"url" json:"url"`                                   // base of its FHIR API
-	REST           string     `koanf:"rest" json:"rest,omitempty"`                       // base of its OpenMRS REST API, for types with client: rest
+	URL            string     `koanf:"url" json:"url,omitempty"`                         // base of its FHIR API; empty: that of OpenMRS
+	OpenMRS        string     `koanf:"openmrs" json:"openmrs,omitempty"`                 // address of an OpenMRS with its context path, for types with client: rest
 	Changes        Changes    `koanf:"changes" json:"changes,omitempty"`                 // how its changes are found
 	Feed           []string   `koanf:"feed" json:"feed,omitempty"`                       // addresses of its Atom feeds, newest page, with changes: atom
 	CredentialFile string     `koanf:"credential_file" json:"credential_file,omitempty"` // a token, or user:password
@@ -49,6 +50,14 @@ func orElse(d, other Duration) Duration {
 		return other
 	}
 	return d
+}
+
+// Base returns the base address of the server's FHIR API.
+func (s Server) Base() string {
+	if s.URL == "" && s.OpenMRS != "" {
+		return strings.TrimRight(s.OpenMRS, "/") + "/ws/fhir2/R4"
+	}
+	return s.URL
 }
 
 // PullTypes returns the types that are captured from the server, sorted.
@@ -96,9 +105,11 @@ func (k *checker) servers(c Config) {
 		if !validName(name) || name == "parent" || name == c.Node.Name {
 			k.add(path, "Use 1 to 64 letters, digits, dots, hyphens and underscores, and not the name of a node", "this is no name for a server")
 		}
-		k.url(path+".url", "http://127.0.0.1:8080/openmrs/ws/fhir2/R4", s.URL)
-		if s.REST != "" {
-			k.url(path+".rest", "http://127.0.0.1:8080/openmrs/ws/rest/v1", s.REST)
+		if s.URL != "" || s.OpenMRS == "" {
+			k.url(path+".url", "http://127.0.0.1:8080/fhir", s.URL)
+		}
+		if s.OpenMRS != "" {
+			k.url(path+".openmrs", "http://127.0.0.1:8080/openmrs", s.OpenMRS)
 		}
 		if len(s.Pull)+len(s.Push) == 0 {
 			k.add(path, "Write for example pull: [{type: Patient}]", "nothing is read from it and nothing is given to it")
@@ -137,8 +148,8 @@ func (k *checker) serverRules(path, name string, s Server, rules []TypeRule) {
 		switch client := s.Client(r.Type); {
 		case client == ClientNode:
 			k.add(at+".client", "Use fhir or rest, or make the node a parent", "a server without stamps is no node")
-		case client == ClientREST && s.REST == "":
-			k.add(path+".rest", "Write for example http://127.0.0.1:8080/openmrs/ws/rest/v1", "%s goes over REST, and the address of that is missing", r.Type)
+		case client == ClientREST && s.OpenMRS == "":
+			k.add(path+".openmrs", "Write for example http://127.0.0.1:8080/openmrs", "%s goes over OpenMRS REST, and the address of that is missing", r.Type)
 		}
 	}
 }

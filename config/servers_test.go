@@ -12,8 +12,7 @@ import (
 const withServer = `node: {name: clinic}
 servers:
   emr:
-    url: http://127.0.0.1:8080/openmrs/ws/fhir2/R4
-    rest: http://127.0.0.1:8080/openmrs/ws/rest/v1
+    openmrs: http://127.0.0.1:8080/openmrs
     changes: atom
     feed: [http://127.0.0.1:8080/openmrs/ws/atomfeed/patient/recent]
     credential_file: emr.token
@@ -37,7 +36,7 @@ func TestServers(t *testing.T) {
 			t.Errorf("%s goes by %s, want %s", resourceType, got, want)
 		}
 	}
-	if s.Interval() != 30*time.Second || s.Reach() != 5*time.Minute || s.CredentialFile != filepath.Join(filepath.Dir(path), "emr.token") {
+	if s.Base() != "http://127.0.0.1:8080/openmrs/ws/fhir2/R4" || s.Interval() != 30*time.Second || s.Reach() != 5*time.Minute || s.CredentialFile != filepath.Join(filepath.Dir(path), "emr.token") {
 		t.Errorf("%+v", s)
 	}
 	var b bytes.Buffer
@@ -54,11 +53,12 @@ func TestServersRefused(t *testing.T) {
 	for _, c := range []struct{ replace, with, want string }{
 		{"  emr:", "  parent:", "servers.parent: this is no name for a server"},
 		{"  emr:", "  clinic:", "servers.clinic: this is no name for a server"},
-		{"url: http://127.0.0.1:8080/openmrs/ws/fhir2/R4", "url: openmrs", "servers.emr.url: "},
+		{"openmrs: http://127.0.0.1:8080/openmrs", "openmrs: openmrs", "servers.emr.openmrs: "},
+		{"openmrs: http://127.0.0.1:8080/openmrs", "url: openmrs", "servers.emr.url: "},
 		{"changes: atom", "changes: feed", "servers.emr.changes: "},
 		{"    changes: atom\n", "", "servers.emr.changes: "},
 		{"    feed: [http://127.0.0.1:8080/openmrs/ws/atomfeed/patient/recent]\n", "", "servers.emr.feed: no feed is named"},
-		{"    rest: http://127.0.0.1:8080/openmrs/ws/rest/v1\n", "", "servers.emr.rest: "},
+		{"openmrs: http://127.0.0.1:8080/openmrs", "url: http://127.0.0.1:8080/fhir", "servers.emr.openmrs: "},
 		{"{type: Encounter}", "{type: Encounter, client: node}", "servers.emr.push[1].client: a server without stamps is no node"},
 		{"{type: Encounter}", `{type: "*"}`, "servers.emr.push[1].type: not everything of a server is moved"},
 		{"{type: Encounter}", "{type: Encounters}", "servers.emr.push[1].type: "},

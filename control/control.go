@@ -37,7 +37,8 @@ type Passes interface {
 
 // LinkState says how one direction to the parent stands. Times are milliseconds since 1970 UTC, durations milliseconds.
 type LinkState struct {
-	Direction   string `json:"direction"` // Pull or Push
+	Direction   string `json:"direction"`        // Pull or Push
+	Server      string `json:"server,omitempty"` // empty for the parent
 	Enabled     bool   `json:"enabled"`
 	Running     bool   `json:"running"`
 	LastError   string `json:"lastError,omitempty"`   // of the last attempt, empty where it went well

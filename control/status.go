@@ -140,7 +140,7 @@ func (c *Control) ParentName(ctx context.Context) (url, name string, err error) 
 func (c *Control) direction(ctx context.Context, name string, enabled bool, links []LinkState) (Direction, error) {
 	out := Direction{LinkState: LinkState{Direction: name, Enabled: enabled}}
 	for _, l := range links {
-		if l.Direction == name {
+		if l.Direction == name && l.Server == "" {
 			out.LinkState = l
 		}
 	}

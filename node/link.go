@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"sync"
 	"time"
@@ -44,8 +45,22 @@ func newLink(n *Node) (*link, error) {
 		return secret, err
 	}
 	l.client = clients.NewNode(n.cfg.Parent.URL, token, self, n.deps.Transport)
-	movers := map[string]resourcemanager.Client{string(config.ClientNode): l.client}
+	seen := n.store.HadContent
+	over := clients.NewFHIR(n.cfg.Parent.URL+"/fhir/R4", token, n.deps.Transport, n.deps.Clock)
+	rest := clients.NewREST(n.cfg.Parent.URL, clients.RESTOptions{Authorize: clients.Bearer(token)}, n.deps.Transport)
+	movers := map[string]resourcemanager.Client{
+		string(config.ClientNode): l.client,
+		string(config.ClientFHIR): &resourcemanager.Stampless{Remote: over, Seen: seen},
+		string(config.ClientREST): &resourcemanager.Stampless{Remote: rest, Seen: seen},
+	}
 	maps.Copy(movers, n.deps.Clients)
+	traffic := func() (in, out int64) {
+		for _, of := range []func() (int64, int64){l.client.Traffic, over.Traffic, rest.Traffic} {
+			i, o := of()
+			in, out = in+i, out+o
+		}
+		return in, out
+	}
 	managers := map[config.Direction]*resourcemanager.Manager{}
 	for _, d := range []config.Direction{config.FromParent, config.ToParent} {
 		m := resourcemanager.New(func(t string) string { return string(n.cfg.Client(d, t)) }, movers)
@@ -64,7 +79,7 @@ func newLink(n *Node) (*link, error) {
 	if n.cfg.Pull.Enabled {
 		p := pull.New(n.engine, pull.Parent{
 			Source: l.client, Lister: l.client, Knowledge: l.client.Knowledge, Digest: l.client.Digest, Manager: managers[config.FromParent],
-			Restored: l.restored, Hello: l.hello, Traffic: l.client.Traffic,
+			Restored: l.restored, Hello: l.hello, Traffic: traffic,
 		}, pull.Config{
 			Types: n.cfg.PullTypes(), Bare: bare(n.cfg), Batch: n.cfg.Pull.Page, ParentURL: n.cfg.Parent.URL, Clock: n.deps.Clock,
 			Fetch: n.cfg.References == config.FetchReferences,
@@ -76,7 +91,7 @@ func newLink(n *Node) (*link, error) {
 	}
 	if n.cfg.Push.Enabled {
 		p := push.New(n.engine, push.Parent{
-			Manager: managers[config.ToParent], Knowledge: l.client.Knowledge, Restored: l.restored, Hello: l.hello, Traffic: l.client.Traffic,
+			Manager: managers[config.ToParent], Knowledge: l.client.Knowledge, Restored: l.restored, Hello: l.hello, Traffic: traffic,
 		}, push.Config{
 			Types: n.cfg.PushTypes(), Pulls: n.cfg.Pulls, ParentURL: n.cfg.Parent.URL, Clock: n.deps.Clock,
 		})
@@ -217,12 +232,13 @@ func (l *link) Probe(ctx context.Context) (control.Probe, error) {
 // direction is one of the two services of a link: its pass, its loop, and the gate that keeps an operator's pass and the
 // loop's from running at once.
 type direction struct {
-	name string
-	pass func(ctx context.Context, wait time.Duration) (audit.Run, error)
-	loop *loop.Loop
-	gate sync.Mutex
-	mu   sync.Mutex
-	stop context.CancelCauseFunc // ends the loop's pass of now
+	name   string
+	server string // empty for the parent
+	pass   func(ctx context.Context, wait time.Duration) (audit.Run, error)
+	loop   *loop.Loop
+	gate   sync.Mutex
+	mu     sync.Mutex
+	stop   context.CancelCauseFunc // ends the loop's pass of now
 }
 
 var errInterrupted = errors.New("an operator asked for a pass")
@@ -263,13 +279,17 @@ func (d *direction) now(ctx context.Context) (audit.Run, error) {
 	return d.pass(ctx, 0)
 }
 
-// Sync runs passes now (control.Passes): a pull, a push, or both in this order.
+// Sync runs passes now (control.Passes): what servers beside the node changed is captured, then a pull and a push, then what is new is given to
+// the servers. A server that fails keeps the parent from nothing.
 func (n *Node) Sync(ctx context.Context, which string) ([]audit.Run, error) {
-	if n.link == nil {
-		return nil, syncerr.New(syncerr.Usage, "sync", "this node has no parent").WithHint("Set parent.url, or run the command at a child")
+	passes := n.passes()
+	if len(passes) == 0 {
+		return nil, syncerr.New(syncerr.Usage, "sync", "this node has no parent, and no server beside it").
+			WithHint("Set parent.url, or run the command at a child")
 	}
 	var out []audit.Run
-	for _, d := range n.link.directions() {
+	var failed []error
+	for _, d := range passes {
 		if which != control.Both && which != "" && which != d.name {
 			continue
 		}
@@ -277,35 +297,65 @@ func (n *Node) Sync(ctx context.Context, which string) ([]audit.Run, error) {
 		if run.ID != "" {
 			out = append(out, run)
 		}
+		if err != nil && d.server == "" {
+			return out, errors.Join(append(failed, err)...)
+		}
 		if err != nil {
-			return out, err
+			failed = append(failed, fmt.Errorf("server %s: %w", d.server, err))
 		}
 	}
-	return out, nil
+	return out, errors.Join(failed...)
 }
 
-// LinkState returns how each direction to the parent stands (control.Passes).
+// passes returns the directions of all links in the order in which changes go through them.
+func (n *Node) passes() []*direction {
+	var first, last []*direction
+	for _, s := range n.servers {
+		for _, d := range s.directions() {
+			if d.name == control.Pull {
+				first = append(first, d)
+			} else {
+				last = append(last, d)
+			}
+		}
+	}
+	if n.link != nil {
+		first = append(first, n.link.directions()...)
+	}
+	return append(first, last...)
+}
+
+// LinkState returns how each direction to the parent and to servers stands (control.Passes).
 func (n *Node) LinkState() []control.LinkState {
 	out := []control.LinkState{{Direction: control.Pull}, {Direction: control.Push}}
-	if n.link == nil {
-		return out
+	now := n.deps.Clock()
+	if n.link != nil {
+		for i, d := range []*direction{n.link.pull, n.link.push} {
+			if d != nil {
+				out[i] = d.state(now)
+			}
+		}
 	}
-	for i, d := range []*direction{n.link.pull, n.link.push} {
-		if d == nil {
-			continue
+	for _, s := range n.servers {
+		for _, d := range s.directions() {
+			out = append(out, d.state(now))
 		}
-		s := d.loop.State()
-		out[i].Enabled, out[i].Running = true, s.Running
-		if s.Err != nil {
-			out[i].LastError = s.Err.Error()
-		}
-		if !s.Success.IsZero() {
-			out[i].LastGood = s.Success.UnixMilli()
-		}
-		if !s.Next.IsZero() {
-			out[i].NextAttempt = s.Next.UnixMilli()
-			out[i].Backoff = max(0, s.Next.Sub(n.deps.Clock()).Milliseconds())
-		}
+	}
+	return out
+}
+
+func (d *direction) state(now time.Time) control.LinkState {
+	s := d.loop.State()
+	out := control.LinkState{Direction: d.name, Server: d.server, Enabled: true, Running: s.Running}
+	if s.Err != nil {
+		out.LastError = s.Err.Error()
+	}
+	if !s.Success.IsZero() {
+		out.LastGood = s.Success.UnixMilli()
+	}
+	if !s.Next.IsZero() {
+		out.NextAttempt = s.Next.UnixMilli()
+		out.Backoff = max(0, s.Next.Sub(now).Milliseconds())
 	}
 	return out
 }

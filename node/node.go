@@ -8,8 +8,10 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -74,6 +76,7 @@ type Node struct {
 	api     *api.Server
 	handler http.Handler
 	link    *link      // to the parent; nil at the top
+	servers []*server  // beside the node, by name
 	nonce   sync.Mutex // held while the file of the nonce is replaced
 }
 
@@ -144,6 +147,9 @@ func New(ctx context.Context, cfg config.Config, deps Deps) (*Node, error) {
 		if n.link, err = newLink(n); err != nil {
 			return nil, errors.Join(err, st.Close())
 		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(cfg.Servers)) {
+		n.servers = append(n.servers, newServer(n, name, cfg.Servers[name]))
 	}
 	if err := n.release(ctx); err != nil {
 		deps.Log.Warn("what waits for a direction that is off stays", "error", err)
@@ -227,10 +233,8 @@ func (n *Node) Run(ctx context.Context, l net.Listener) error {
 		}
 		return nil
 	})
-	if n.link != nil {
-		for _, d := range n.link.directions() {
-			g.Go(func() error { return d.loop.Run(ctx) })
-		}
+	for _, d := range n.passes() {
+		g.Go(func() error { return d.loop.Run(ctx) })
 	}
 	upkeep := loop.New(loop.Config{Name: "upkeep", Pass: n.Upkeep, Every: time.Hour, Log: n.deps.Log, Now: n.deps.Clock})
 	g.Go(func() error { return upkeep.Run(ctx) })
@@ -256,6 +260,19 @@ func (n *Node) Upkeep(ctx context.Context) error {
 	if err := n.engine.Upkeep(ctx, n.cfg.Audit.Retention.Std()); err != nil {
 		return err
 	}
-	_, err := n.engine.Collect(ctx, engine.Collecting{Keep: n.cfg.History.Keep.Std(), Parent: n.link != nil, Pushes: n.cfg.Pushes})
+	_, err := n.engine.Collect(ctx, engine.Collecting{
+		Keep: n.cfg.History.Keep.Std(), Parent: n.link != nil, Pushes: n.cfg.Pushes, Servers: n.given(),
+	})
 	return err
+}
+
+// given returns, by name, which types each server beside the node is given.
+func (n *Node) given() map[string]func(string) bool {
+	out := map[string]func(string) bool{}
+	for name, s := range n.cfg.Servers {
+		if types := s.PushTypes(); len(types) > 0 {
+			out[name] = func(resourceType string) bool { return slices.Contains(types, resourceType) }
+		}
+	}
+	return out
 }

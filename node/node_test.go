@@ -186,6 +186,7 @@ func TestInjectedClient(t *testing.T) {
 	cfg := child.cfg
 	cfg.Node.DataDir = t.TempDir()
 	cfg.Store.DSN = filepath.Join(cfg.Node.DataDir, "n.db")
+	cfg.Push.Types = []config.TypeRule{{Type: "Basic", Client: "pigeon"}}
 	if err := node.Init(context.Background(), cfg, node.Deps{}); err != nil {
 		t.Fatal(err)
 	}

@@ -444,7 +444,6 @@ func TestRule9TransactionsAreWhole(t *testing.T) {
 	}
 }
 
-
 // Rule 10: a full comparison "never removes a key that is outside the listing side's scope": a type that is not pulled any more is left as it
 // is, however much of it the parent has deleted and forgotten meanwhile.
 func TestRule10OutsideTheScope(t *testing.T) {

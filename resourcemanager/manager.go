@@ -4,6 +4,8 @@ package resourcemanager
 
 import (
 	"context"
+	"maps"
+	"slices"
 
 	"github.com/tributary-sync/tributary/feed"
 	"github.com/tributary-sync/tributary/syncerr"
@@ -53,7 +55,7 @@ func (m *Manager) Stampless(resourceType string) bool {
 	if err != nil {
 		return false
 	}
-	_, is := c.(Stampless)
+	_, is := c.(*Stampless)
 	return is
 }
 
@@ -78,21 +80,25 @@ func (m *Manager) client(resourceType string) (Client, error) {
 
 // Fetch asks each reference's client for its content.
 func (m *Manager) Fetch(ctx context.Context, refs []feed.Ref) ([]feed.Event, error) {
-	var order []Client
-	by := map[Client][]feed.Ref{}
+	var order []string
+	by := map[string][]feed.Ref{}
 	for _, r := range refs {
-		c, err := m.client(r.Key.Type)
+		name := m.route(r.Key.Type)
+		if _, err := m.client(r.Key.Type); err != nil {
+			return nil, err
+		}
+		if _, ok := by[name]; !ok {
+			order = append(order, name)
+		}
+		by[name] = append(by[name], r)
+	}
+	var out []feed.Event
+	for _, name := range order {
+		c, err := m.client(by[name][0].Key.Type)
 		if err != nil {
 			return nil, err
 		}
-		if _, ok := by[c]; !ok {
-			order = append(order, c)
-		}
-		by[c] = append(by[c], r)
-	}
-	var out []feed.Event
-	for _, c := range order {
-		got, err := c.Fetch(ctx, by[c])
+		got, err := c.Fetch(ctx, by[name])
 		if err != nil {
 			return nil, err
 		}
@@ -108,26 +114,24 @@ func (m *Manager) Fetch(ctx context.Context, refs []feed.Ref) ([]feed.Event, err
 func (m *Manager) Send(ctx context.Context, s Shipment) (Sent, error) {
 	var out Sent
 	events := s.Events
-	known, err := m.split(s.Known)
-	if err != nil {
-		return out, err
+	known := map[string][]feed.Known{}
+	for _, k := range s.Known {
+		known[m.route(k.Type)] = append(known[m.route(k.Type)], k)
 	}
 	for i := 0; i < len(events); {
+		name := m.route(events[i].Key.Type)
 		c, err := m.client(events[i].Key.Type)
 		if err != nil {
 			return out, err
 		}
 		n := i + 1
-		for n < len(events) {
-			if next, err := m.client(events[n].Key.Type); err != nil || next != c {
-				break
-			}
+		for n < len(events) && m.route(events[n].Key.Type) == name {
 			n++
 		}
 		part := Shipment{Events: events[i:n], Names: s.Names}
 		if n == len(events) {
-			part.Known = known[c]
-			delete(known, c)
+			part.Known = known[name]
+			delete(known, name)
 		}
 		sent, err := c.Send(ctx, part)
 		out.Bytes += sent.Bytes
@@ -141,24 +145,16 @@ func (m *Manager) Send(ctx context.Context, s Shipment) (Sent, error) {
 		out.Receipts = append(out.Receipts, sent.Receipts...)
 		i = n
 	}
-	for c, parts := range known {
-		sent, err := c.Send(ctx, Shipment{Known: parts})
+	for _, name := range slices.Sorted(maps.Keys(known)) {
+		c, err := m.client(known[name][0].Type)
+		if err != nil {
+			return out, err
+		}
+		sent, err := c.Send(ctx, Shipment{Known: known[name]})
 		out.Bytes += sent.Bytes
 		if err != nil {
 			return out, err
 		}
-	}
-	return out, nil
-}
-
-func (m *Manager) split(known []feed.Known) (map[Client][]feed.Known, error) {
-	out := map[Client][]feed.Known{}
-	for _, k := range known {
-		c, err := m.client(k.Type)
-		if err != nil {
-			return nil, err
-		}
-		out[c] = append(out[c], k)
 	}
 	return out, nil
 }

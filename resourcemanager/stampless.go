@@ -22,7 +22,7 @@ type Stampless struct {
 
 // Fetch returns the contents of versions (Client). A version that the peer no longer has is left out: without a stamp its current copy
 // says nothing about the version asked for.
-func (c Stampless) Fetch(ctx context.Context, refs []feed.Ref) ([]feed.Event, error) {
+func (c *Stampless) Fetch(ctx context.Context, refs []feed.Ref) ([]feed.Event, error) {
 	wants := make([]Want, len(refs))
 	for i, r := range refs {
 		wants[i] = Want{Key: r.Key, Tag: r.Version.String()}
@@ -51,14 +51,14 @@ func (c Stampless) Fetch(ctx context.Context, refs []feed.Ref) ([]feed.Event, er
 
 // Send gives the current copies to the peer (Client), each with If-Match on the copy that this side has seen. The receipt is Written with
 // the peer's own version, or Deferred where the peer has a copy that this side has not seen.
-func (c Stampless) Send(ctx context.Context, s Shipment) (Sent, error) {
+func (c *Stampless) Send(ctx context.Context, s Shipment) (Sent, error) {
 	in, out := c.Remote.Traffic()
 	receipts, status, err := c.send(ctx, s.Events)
 	in2, out2 := c.Remote.Traffic()
 	return Sent{Receipts: receipts, Status: status, Bytes: in2 - in + out2 - out}, err
 }
 
-func (c Stampless) send(ctx context.Context, events []feed.Event) ([]feed.Receipt, int, error) {
+func (c *Stampless) send(ctx context.Context, events []feed.Event) ([]feed.Receipt, int, error) {
 	keys := make([]fhir.Key, len(events))
 	for i, ev := range events {
 		keys[i] = ev.Key
@@ -105,7 +105,7 @@ func wantsOf(keys []fhir.Key) []Want {
 }
 
 // plan returns the edit that brings an event to the peer, or the receipt where there is nothing to do or nothing may be done.
-func (c Stampless) plan(ctx context.Context, ev feed.Event, have Copy) (Edit, *feed.Receipt, error) {
+func (c *Stampless) plan(ctx context.Context, ev feed.Event, have Copy) (Edit, *feed.Receipt, error) {
 	edit := Edit{Key: ev.Key, Content: ev.Content, Base: have.Tag, Revive: have.State == Gone}
 	if ev.Stamp.Deleted {
 		edit.Content = nil
