@@ -32,6 +32,22 @@ type RESTOptions struct {
 	Limit int
 }
 
+// Credential returns what authorizes requests with what a credential file has, which is asked for at each of them: name:password for Basic,
+// else a token.
+func Credential(credential func() (string, error)) func(*http.Request) error {
+	return func(r *http.Request) error {
+		text, err := credential()
+		if err != nil {
+			return err
+		}
+		same := func(s string) func() (string, error) { return func() (string, error) { return s, nil } }
+		if user, password, ok := strings.Cut(text, ":"); ok {
+			return Basic(user, same(password))(r)
+		}
+		return Bearer(same(text))(r)
+	}
+}
+
 // Bearer returns what authorizes requests with a token, which is asked for at each of them.
 func Bearer(token func() (string, error)) func(*http.Request) error {
 	return func(r *http.Request) error {
@@ -440,9 +456,10 @@ func (c *REST) notAPI(a answer) error {
 
 // broken classifies an error of an exchange that had no answer, or not a whole one.
 func broken(ctx context.Context, op string, err error) error {
-	if cause := context.Cause(ctx); errors.Is(cause, errIdle) {
+	switch cause := context.Cause(ctx); {
+	case errors.Is(cause, errIdle):
 		err = cause
-	} else if ctx.Err() != nil {
+	case ctx.Err() != nil && !errors.Is(cause, errOver):
 		return ctx.Err()
 	}
 	var u *url.Error
@@ -452,12 +469,15 @@ func broken(ctx context.Context, op string, err error) error {
 	return &syncerr.Error{Kind: syncerr.Transient, Op: op, Err: err, Hint: "Nothing is lost: it is tried again by itself"}
 }
 
+// errOver is why the context of an exchange ends with it: nobody cancelled it.
+var errOver = errors.New("the exchange is over")
+
 // idling cancels an exchange in which nothing moves for a time.
 func idling(ctx context.Context, idle time.Duration) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	t := time.AfterFunc(idle, func() { cancel(errIdle) })
 	return context.WithValue(ctx, touchKey{}, func() { t.Reset(idle) }), func() {
 		t.Stop()
-		cancel(nil)
+		cancel(errOver)
 	}
 }

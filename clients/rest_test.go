@@ -313,6 +313,12 @@ func TestOpenMRSSessions(t *testing.T) {
 	if syncerr.KindOf(err) != syncerr.Usage || !strings.Contains(err.Error(), "colon") {
 		t.Errorf("a password that OpenMRS cuts: %v", err)
 	}
+	for text, want := range map[string]string{"token": "Bearer token", "ann:secret": "Basic YW5uOnNlY3JldA==", "": ""} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		if err := clients.Credential(secret(text))(r); err != nil || r.Header.Get("Authorization") != want {
+			t.Errorf("%q: %q, %v", text, r.Header.Get("Authorization"), err)
+		}
+	}
 }
 
 // A version that OpenMRS no longer has is not taken for the present one.
