@@ -183,12 +183,16 @@ func (d *doc) remove(c child) error {
 func skipValue(b []byte, i int) int {
 	switch b[i] {
 	case '"':
-		for i++; b[i] != '"'; i++ {
-			if b[i] == '\\' {
-				i++
+		for i++; ; i++ {
+			i += bytes.IndexByte(b[i:], '"')
+			escapes := 0
+			for b[i-1-escapes] == '\\' {
+				escapes++
+			}
+			if escapes%2 == 0 {
+				return i + 1
 			}
 		}
-		return i + 1
 	case '{', '[':
 		for depth := 0; ; i++ {
 			switch b[i] {

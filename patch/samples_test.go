@@ -77,7 +77,7 @@ func TestFHIRPathPatchOnSamples(t *testing.T) {
 		// Extensions of primitives would be lost with their value: they are another test's matter.
 		plain := strings.Contains(string(res.Body), `"_`)
 		for i, p := range places(res.Key.Type, gjson.ParseBytes(res.Body), nil) {
-			if i > 15 && (i+len(file))%11 != 0 {
+			if i > 6 && (i+len(file))%13 != 0 {
 				continue
 			}
 			var ops []string
@@ -108,7 +108,7 @@ func TestFHIRPathPatchOnSamples(t *testing.T) {
 			seen++
 		}
 	}
-	if seen < 5000 {
+	if seen < 3000 {
 		t.Errorf("only %d elements were looked at", seen)
 	}
 }
