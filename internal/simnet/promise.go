@@ -123,7 +123,8 @@ func (n *Net) checkAccepted(views []view) []error {
 				if y.collected(k) {
 					// A key that was forgotten as deleted may be written anew by who has nothing of it left; what the deletion had seen stays away.
 					kept = kept || a.stamp.Deleted && here && !a.stamp.Vector.Contains(c.Stamp.Origin)
-					ok = !here && a.stamp.Deleted // what was forgotten as deleted learns of no other deletion
+					// What was forgotten as deleted learns of no other deletion, nor of what that had seen.
+					ok = !here && slices.ContainsFunc(made, func(s version.Stamp) bool { return s.Deleted && s.Vector.Contains(a.stamp.Version) })
 					for _, s := range views[i].logged[k] {
 						ok = ok || a.reached(s.Vector, all)
 					}
