@@ -15,6 +15,7 @@ const atLeast = 300
 // The node and Medplum's server in memory get the same requests. Each difference between their answers stands in
 // docs/differences.md, with the sentence of the specification that decides; nothing else stands there.
 func TestDifferences(t *testing.T) {
+	t.Parallel()
 	medplum := startMedplum(t)
 	var found []difference
 	names := map[string]bool{}

@@ -127,7 +127,7 @@ func (f facets) flatten(at string, v any) {
 		for name, value := range v {
 			switch at := strings.TrimSuffix(at, "."); {
 			case name == "versionId":
-				f[join(at, name)] = "<version>"
+				f[join(at, name)] = "(version)"
 			case name == "lastUpdated":
 				f[join(at, name)] = instant(value)
 			default:
@@ -158,7 +158,7 @@ func join(at, name string) string {
 
 func instant(v any) string {
 	if t, err := time.Parse(time.RFC3339Nano, text(v)); err == nil && t.Year() >= 2020 {
-		return "<now>"
+		return "(now)"
 	}
 	return text(v)
 }
@@ -211,12 +211,12 @@ var (
 
 // level replaces the ids and versions that a server chose; a urn stays, because it is the client's.
 func level(s string) string {
-	s = history.ReplaceAllString(s, "/_history/<version>")
+	s = history.ReplaceAllString(s, "/_history/(version)")
 	return uuid.ReplaceAllStringFunc(s, func(u string) string {
 		if strings.HasPrefix(u, "urn:") {
 			return u
 		}
-		return "<id>"
+		return "(id)"
 	})
 }
 

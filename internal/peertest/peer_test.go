@@ -30,11 +30,12 @@ func startNode(t *testing.T) string {
 	cfg := config.Default()
 	dir := t.TempDir()
 	cfg.Node.Name, cfg.Node.DataDir, cfg.Node.Listen = "peertest", dir, l.Addr().String()
+	deps := node.Deps{Volatile: true} // what a power cut leaves is tested elsewhere
 	cfg.Node.URL, cfg.Store.DSN = "http://"+cfg.Node.Listen, filepath.Join(dir, "tributary.db")
-	if err := node.Init(ctx, cfg, node.Deps{}); err != nil {
+	if err := node.Init(ctx, cfg, deps); err != nil {
 		t.Fatal(err)
 	}
-	n, err := node.New(ctx, cfg, node.Deps{})
+	n, err := node.New(ctx, cfg, deps)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,10 +86,10 @@ func scripts(t *testing.T) string {
 	return dir
 }
 
-// nodeJS returns the command that runs a script; it is ended when the test is over, or after two minutes.
+// nodeJS returns the command that runs a script; it is ended when the test is over, or after ten minutes.
 func nodeJS(t *testing.T, script string, args ...string) *exec.Cmd {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, "node", append([]string{script}, args...)...)
 	cmd.Dir = scripts(t)
@@ -97,6 +98,7 @@ func nodeJS(t *testing.T, script string, args ...string) *exec.Cmd {
 
 // The npm clients do on a node what applications do, and find what they expect.
 func TestClients(t *testing.T) {
+	t.Parallel()
 	for _, script := range []string{"fhir-kit-client.mjs", "fhirclient.mjs", "medplum-client.mjs"} {
 		t.Run(strings.TrimSuffix(script, ".mjs"), func(t *testing.T) {
 			out, err := nodeJS(t, script, startNode(t)).CombinedOutput()
