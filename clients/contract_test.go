@@ -320,14 +320,14 @@ type clientToNode struct {
 func clientsToNodes() []clientToNode {
 	rest := func(p *parent) resourcemanager.Client {
 		opts := clients.RESTOptions{Authorize: clients.Bearer(secret(operatorToken)), Limit: maxDoc}
-		return resourcemanager.Stampless{Remote: clients.NewREST(p.url, opts, http.DefaultTransport)}
+		return &resourcemanager.Stampless{Remote: clients.NewREST(p.url, opts, http.DefaultTransport)}
 	}
 	node := func(p *parent) resourcemanager.Client {
 		self := clients.Self{Node: "clinic", Replica: func() string { return string(p.replica) }}
 		return clients.NewNode(p.url, secret(p.child), self, http.DefaultTransport)
 	}
 	fhirs := func(p *parent) resourcemanager.Client {
-		return resourcemanager.Stampless{Remote: clients.NewFHIR(p.url+"/fhir/R4", secret(operatorToken), http.DefaultTransport, p.faults.now)}
+		return &resourcemanager.Stampless{Remote: clients.NewFHIR(p.url+"/fhir/R4", secret(operatorToken), http.DefaultTransport, p.faults.now)}
 	}
 	return []clientToNode{
 		{"fhir with a resource", "Basic", fhirs},

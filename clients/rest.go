@@ -206,14 +206,14 @@ func addressable(id string) bool { return fhir.ValidID(id) && id != "." && id !=
 
 // path returns where a document is, below base.
 func (c *REST) path(k fhir.Key) string {
-	rest, clinical := "/rest/v1/", "/fhir/R4/"
-	if c.opts.OpenMRS {
-		rest, clinical = "/ws/rest/v1/", "/ws/fhir2/R4/"
+	switch {
+	case !c.opts.OpenMRS:
+		return k.Path()
+	case fhir.IsREST(k.Type):
+		return "/ws/rest/v1/" + k.String()
+	default:
+		return "/ws/fhir2/R4/" + k.String()
 	}
-	if fhir.IsREST(k.Type) {
-		return rest + k.String()
-	}
-	return clinical + k.String()
 }
 
 // copyOf reads an answer that has a document. OpenMRS REST gives no tag: the time of the last change stands in for it, in the words of the

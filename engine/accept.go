@@ -384,7 +384,7 @@ func (a *acceptance) record(in incoming, r *feed.Receipt, conflict string) error
 	}
 	a.tx.Audit(audit.Record{
 		Operation: a.link.operation(), Outcome: outcome, Action: string(in.Action), Key: in.Key, Version: nameable(in.Stamp),
-		Peer: a.link.Peer, Run: a.link.Run, URL: "/fhir/R4/" + in.Key.String(), ParentURL: a.link.ParentURL, LocalURL: a.e.cfg.URL,
+		Peer: a.link.Peer, Run: a.link.Run, URL: in.Key.Path(), ParentURL: a.link.ParentURL, LocalURL: a.e.cfg.URL,
 		LinkType: a.link.client(in.Key.Type), Conflict: conflict, Bytes: int64(len(in.Content)), Details: r.Reason, HTTPStatus: 200,
 	})
 	return nil

@@ -248,7 +248,7 @@ func (a *acceptance) parkCaptured(item captured, why error) error {
 	}
 	a.tx.Audit(audit.Record{
 		Operation: audit.Pull, Outcome: audit.Parked, Action: string(action), Key: key, Peer: a.link.Peer, Run: a.link.Run,
-		URL: "/fhir/R4/" + key.String(), ParentURL: a.link.ParentURL, LocalURL: a.e.cfg.URL, LinkType: a.link.client(key.Type),
+		URL: key.Path(), ParentURL: a.link.ParentURL, LocalURL: a.e.cfg.URL, LinkType: a.link.client(key.Type),
 		Bytes: int64(len(item.Content)), Details: fmt.Sprintf("the server's version %q: %v", item.Tag, why),
 	})
 	return nil

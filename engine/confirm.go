@@ -107,7 +107,7 @@ func (e *Engine) confirmOne(tx *store.Tx, d Delivery, ev feed.Event, r feed.Rece
 	}
 	tx.Audit(audit.Record{
 		Operation: audit.Push, Outcome: outcome, Action: string(ev.Action), Key: ev.Key, Version: ev.Stamp.Version, Peer: d.Link.Peer,
-		Run: d.Link.Run, URL: "/fhir/R4/" + ev.Key.String(), ParentURL: d.Link.ParentURL, LocalURL: e.cfg.URL, LinkType: d.Link.client(ev.Key.Type),
+		Run: d.Link.Run, URL: ev.Key.Path(), ParentURL: d.Link.ParentURL, LocalURL: e.cfg.URL, LinkType: d.Link.client(ev.Key.Type),
 		Bytes: int64(len(ev.Content)), Details: r.Reason, HTTPStatus: d.HTTPStatus,
 	})
 	return nil

@@ -87,7 +87,7 @@ func (e *Engine) gaveOne(tx *store.Tx, link Link, g Given, run *audit.Run) error
 	k, s := g.Event.Key, g.Event.Stamp
 	rec := audit.Record{
 		Operation: audit.Push, Outcome: audit.Applied, Action: string(g.Event.Action), Key: k, Version: s.Version, Peer: link.Peer, Run: link.Run,
-		URL: "/fhir/R4/" + k.String(), ParentURL: link.ParentURL, LocalURL: e.cfg.URL, LinkType: link.client(k.Type),
+		URL: k.Path(), ParentURL: link.ParentURL, LocalURL: e.cfg.URL, LinkType: link.client(k.Type),
 		Bytes: int64(len(g.Event.Content)), Details: g.Refused, HTTPStatus: g.Status,
 	}
 	if g.Refused != "" {

@@ -53,7 +53,7 @@ func (e *Engine) unlist(tx *store.Tx, link Link, u Unlisted) (bool, error) {
 	}
 	rec := audit.Record{
 		Operation: link.operation(), Outcome: audit.Applied, Action: string(feed.Deleted), Key: u.Key, Version: u.Stamp.Version, Peer: link.Peer, Run: link.Run,
-		URL: "/fhir/R4/" + u.Key.String(), ParentURL: link.ParentURL, LocalURL: e.cfg.URL, LinkType: link.client(u.Key.Type),
+		URL: u.Key.Path(), ParentURL: link.ParentURL, LocalURL: e.cfg.URL, LinkType: link.client(u.Key.Type),
 	}
 	a := acceptance{tx: tx}
 	refusal, err := a.unmade(u.Key, u.Stamp.Vector)

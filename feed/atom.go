@@ -226,9 +226,9 @@ func (p *AtomPage) links() []feeds.AtomLink {
 func (p *AtomPage) entry(e *Event) atomEntry {
 	s := &e.Stamp
 	at := instant(e.Committed)
-	alternate, href := fhirType, p.Base+"/fhir/R4/"+e.Key.String()+"/_history/"+s.Version.String()
+	alternate, href := fhirType, p.Base+e.Key.Path()+"/_history/"+s.Version.String()
 	if fhir.IsREST(e.Key.Type) {
-		alternate, href = "application/json", p.Base+"/rest/v1/"+e.Key.String()
+		alternate = "application/json"
 	}
 	return atomEntry{
 		AtomEntry: feeds.AtomEntry{

@@ -21,6 +21,14 @@ func (k Key) String() string {
 	return k.Type + "/" + k.ID
 }
 
+// Path returns where the document is at a node: "/fhir/R4/Type/id", or "/rest/v1/type/id" for a REST document.
+func (k Key) Path() string {
+	if IsREST(k.Type) {
+		return "/rest/v1/" + k.String()
+	}
+	return "/fhir/R4/" + k.String()
+}
+
 // Compare orders keys by type, then id, byte by byte.
 func (k Key) Compare(o Key) int {
 	if c := strings.Compare(k.Type, o.Type); c != 0 {
