@@ -5,6 +5,7 @@ import (
 
 	"github.com/tributary-sync/tributary/audit"
 	"github.com/tributary-sync/tributary/feed"
+	"github.com/tributary-sync/tributary/reconcile"
 	"github.com/tributary-sync/tributary/store"
 	"github.com/tributary-sync/tributary/syncerr"
 )
@@ -113,7 +114,9 @@ func (e *Engine) confirmOne(tx *store.Tx, d Delivery, ev feed.Event, r feed.Rece
 	return nil
 }
 
-// unite takes over what the parent's copy has seen where it is the same version or content as the own one (DESIGN.md 4.2).
+// unite takes over what the parent's copy has seen where it is the same version or content as the own one (DESIGN.md 4.2). Of two names of
+// one content the one stands that Decide would let stand: a copy which kept its own name and yet had seen its successor would be the
+// successor of that one elsewhere.
 func (e *Engine) unite(tx *store.Tx, link Link, ev feed.Event, r feed.Receipt) error {
 	cur, ok, err := tx.Current(ev.Key)
 	if err != nil || !ok || r.Stamp.IsZero() {
@@ -127,10 +130,18 @@ func (e *Engine) unite(tx *store.Tx, link Link, ev feed.Event, r feed.Receipt) e
 		return nil
 	}
 	s, mark := cur.Stamp.Seeing(r.Stamp.Vector), ""
+	switch reconcile.Decide(cur.Stamp, r.Stamp) {
+	case reconcile.Apply:
+		s, same = r.Stamp.Seeing(cur.Stamp.Vector), true
+	case reconcile.Equal:
+		if reconcile.Prefer(cur.Stamp, r.Stamp) {
+			s, same = r.Stamp.Seeing(cur.Stamp.Vector), true
+		}
+	}
 	if same && r.Stamp.Vector.ContainsAll(s.Vector) {
 		mark = link.Epoch
 	}
-	if s.Vector.Equal(cur.Stamp.Vector) {
+	if s.Version == cur.Stamp.Version && s.Vector.Equal(cur.Stamp.Vector) {
 		if mark != "" {
 			return tx.MarkDelivered(ev.Key, mark)
 		}

@@ -84,21 +84,22 @@ func TestEngineConfirmUnites(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		stamp version.Stamp
-		tick  uint64 // of the other replica afterwards
+		name2 version.Version // under which the copy stands afterwards
+		tick  uint64          // of the other replica
 		mark  string
 		rows  int
 	}{
-		{"no stamp", version.Stamp{}, 0, "", 1},
-		{"same version", same, 5, parentEpoch, 2},
-		{"again", same, 5, parentEpoch, 2},
-		{"same content", equal, 9, "", 3},
-		{"other content", different, 9, "", 3},
-		{"same version, behind", same, 9, "", 3},
-		{"same version, all of it", same.Seeing(equal.Vector), 9, parentEpoch, 3},
+		{"no stamp", version.Stamp{}, ev.Stamp.Version, 0, "", 1},
+		{"same version", same, ev.Stamp.Version, 5, parentEpoch, 2},
+		{"again", same, ev.Stamp.Version, 5, parentEpoch, 2},
+		{"same version, behind", ev.Stamp, ev.Stamp.Version, 5, parentEpoch, 2},
+		{"other content", different, ev.Stamp.Version, 5, parentEpoch, 2},
+		{"same content under a name that came later", equal, other, 9, parentEpoch, 3},
+		{"the former name", same, other, 9, parentEpoch, 3},
 	} {
 		s.confirm([]feed.Event{ev}, receipt(ev, feed.Applied, c.stamp))
 		got := s.copyOf("p")
-		if got.Stamp.Version != ev.Stamp.Version || got.Stamp.Vector.Tick(replicaX) != c.tick || got.Delivered != c.mark || len(s.log()) != c.rows || string(got.Body) != string(ev.Content) {
+		if got.Stamp.Version != c.name2 || got.Stamp.Vector.Tick(replicaX) != c.tick || got.Delivered != c.mark || len(s.log()) != c.rows || string(got.Body) != string(ev.Content) {
 			t.Errorf("%s: %v, mark %q, %d rows", c.name, got.Stamp, got.Delivered, len(s.log()))
 		}
 	}

@@ -303,7 +303,7 @@ func TestPushDirty(t *testing.T) {
 	if rs, err := w.eng.Accept(w.ctx, engine.Batch{Link: link, Events: []feed.Event{ev}}); err != nil || rs[0].Result != feed.Held {
 		t.Fatal(rs, err)
 	}
-	w.want("dirty: own, held, and the row of the vector that grew by the receipts", "a", "a", "a")
+	w.want("dirty: own and held", "a", "a")
 	w.want("it is over")
 	above, _, err := w.top.Store().Get(w.ctx, r.Key)
 	if err != nil || !above.Stamp.Vector.Contains(v) {
