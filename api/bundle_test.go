@@ -196,9 +196,9 @@ func TestTransactionConditions(t *testing.T) {
 	id2, _, _ = strings.Cut(id2, "/")
 	w.do("GET", "/fhir/R4/Encounter/e", "").want(200).contains(ref + "," + ref + `,{"individual":{"reference":"Practitioner/` + id2 + `"}}`)
 	w.do("POST", "/fhir/R4/Practitioner", practitioner("2")).want(201)
-	w.do("POST", "/fhir/R4", sent("transaction", item("", "POST", "Practitioner", practitioner("2"), cond("2")))).want(412).issue("conflict", "entry[0]")
+	w.do("POST", "/fhir/R4", sent("transaction", item("", "POST", "Practitioner", practitioner("2"), cond("2")))).want(412).issue("multiple-matches", "entry[0]")
 	w.do("POST", "/fhir/R4", sent("transaction", item("", "POST", "Observation", observation("Practitioner?identifier=urn:npi|2")))).
-		want(412).issue("conflict", "more than one")
+		want(412).issue("multiple-matches", "more than one")
 }
 
 func TestBatch(t *testing.T) {

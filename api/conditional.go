@@ -189,7 +189,7 @@ func readCriteria(t, text string) (search.Query, error) {
 	return q, nil
 }
 
-// existing returns the one resource that a condition finds; a Precondition error that says how many where there are several.
+// existing returns the one resource that a condition finds; an Ambiguous error that says how many where there are several.
 func (s *Server) existing(ctx context.Context, q search.Query) (fhir.Key, bool, error) {
 	var keys []fhir.Key
 	err := s.engine.Store().Read(ctx, func(rd *store.Reader) error {
@@ -205,7 +205,7 @@ func (s *Server) existing(ctx context.Context, q search.Query) (fhir.Key, bool, 
 		if n > maxMatches {
 			count = "more than " + strconv.Itoa(maxMatches)
 		}
-		return fhir.Key{}, false, syncerr.New(syncerr.Precondition, "find "+q.Type, "the condition finds %s resources, not one", count).
+		return fhir.Key{}, false, syncerr.New(syncerr.Ambiguous, "find "+q.Type, "the condition finds %s resources, not one", count).
 			WithHint("Narrow it until it names one, or put the records in order")
 	}
 	return keys[0], true, nil

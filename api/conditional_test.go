@@ -34,7 +34,7 @@ func TestConditionalUpdate(t *testing.T) {
 	w.do("GET", "/fhir/R4/Patient/y", "").want(200)
 	w.do("PUT", where+"nobody", patient("y", "B")).want(409).issue("conflict", "Patient/y")
 	w.do("PUT", "/fhir/R4/Patient/twin", twin("twin", "x")).want(201)
-	w.do("PUT", where+"x", idless("x", patient("x", "C"))).want(412).issue("conflict", "2 resources")
+	w.do("PUT", where+"x", idless("x", patient("x", "C"))).want(412).issue("multiple-matches", "2 resources")
 
 	now := w.do("GET", "/fhir/R4/Patient/y", "").version()
 	w.do("PUT", where+"y", patient("y", "C"), header("If-Match", `W/"9-x"`)).want(412).issue("conflict", now)
@@ -58,7 +58,7 @@ func TestConditionalDelete(t *testing.T) {
 	v := w.do("PUT", "/fhir/R4/Patient/p", patient("p", "A")).want(201).version()
 	w.do("PUT", "/fhir/R4/Patient/q", twin("q", "p")).want(201)
 	w.do("PUT", "/fhir/R4/Patient/r", twin("r", "p")).want(201)
-	w.do("DELETE", where+"p", "").want(412).issue("conflict", "3 resources")
+	w.do("DELETE", where+"p", "").want(412).issue("multiple-matches", "3 resources")
 	w.do("DELETE", "/fhir/R4/Patient", "").want(400).issue("invalid", "nothing to search by")
 	w.do("DELETE", "/fhir/R4/Patient?_format=json", "").want(400).issue("invalid", "nothing to search by")
 	w.do("DELETE", "/fhir/R4/Patient?colour=blue", "").want(400).issue("invalid", "colour")

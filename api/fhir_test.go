@@ -245,7 +245,7 @@ func TestConditionalCreate(t *testing.T) {
 		t.Errorf("%d were made", made.Load())
 	}
 	w.do("POST", "/fhir/R4/Patient", patient("k1", "B")).want(201)
-	w.do("POST", "/fhir/R4/Patient", patient("k1", "C"), cond).want(412).issue("conflict", "2 resources")
+	w.do("POST", "/fhir/R4/Patient", patient("k1", "C"), cond).want(412).issue("multiple-matches", "2 resources")
 	w.do("POST", "/fhir/R4/Patient", patient("k1", "C"), header("If-None-Exist", "colour=x")).want(400).issue("invalid", "colour")
 	w.do("POST", "/fhir/R4/Patient", patient("k1", "C"), header("If-None-Exist", "_count=3")).want(400).issue("invalid")
 	w.do("POST", "/fhir/R4/Patient", patient("k1", "C"), header("If-None-Exist", "")).want(400).issue("invalid", "nothing to search by")

@@ -128,6 +128,6 @@ func (t *transaction) find(ctx context.Context, resourceType, text string) (fhir
 		return fhir.Key{}, syncerr.New(syncerr.Precondition, "resolve reference", "a conditional reference to a %s finds nothing", resourceType).
 			WithHint("Load the Bundle with that %s first", resourceType)
 	default:
-		return fhir.Key{}, syncerr.New(syncerr.Precondition, "resolve reference", "a conditional reference to a %s finds more than one", resourceType)
+		return fhir.Key{}, syncerr.New(syncerr.Ambiguous, "resolve reference", "a conditional reference to a %s finds more than one", resourceType)
 	}
 }

@@ -153,7 +153,7 @@ func TestConditionalPatch(t *testing.T) {
 	w.do("PATCH", where+"p", fhirPatch("delete", "Patient.active"), header("If-Match", `W/"1-x"`)).want(412)
 	w.do("PATCH", where+"p", fhirPatch("delete", "Patient.active"), header("If-Match", a.header.Get("ETag"))).want(200)
 	w.do("PUT", "/fhir/R4/Patient/q", strings.Replace(patient("p", "B"), `"id":"p"`, `"id":"q"`, 1)).want(201)
-	w.do("PATCH", where+"p", body, jsonPatch).want(412).issue("conflict", "2 resources")
+	w.do("PATCH", where+"p", body, jsonPatch).want(412).issue("multiple-matches", "2 resources")
 	w.do("PATCH", "/fhir/R4/Patient", body, jsonPatch).want(400).issue("invalid", "nothing to search by")
 	w.do("PATCH", "/fhir/R4/Patient?colour=blue", body, jsonPatch).want(400).issue("invalid", "colour")
 }

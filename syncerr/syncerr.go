@@ -19,6 +19,7 @@ const (
 	Gone                      // the resource was deleted, or the log was truncated
 	Conflict                  // the write contradicts the present state (HTTP 409)
 	Precondition              // If-Match or If-None-Match does not hold (HTTP 412)
+	Ambiguous                 // a condition finds several resources where one is meant (HTTP 412)
 	Denied                    // no credential, or not allowed
 	TooLarge                  // over the size limit of this node or its database
 	Unsupported               // a media type or feature that this node does not speak
@@ -52,6 +53,8 @@ func table(k Kind) row {
 		return row{"conflict", 409, "conflict", 1, false}
 	case Precondition:
 		return row{"precondition", 412, "conflict", 1, false}
+	case Ambiguous:
+		return row{"ambiguous", 412, "multiple-matches", 1, false}
 	case Denied:
 		return row{"denied", 401, "security", 1, false}
 	case TooLarge:

@@ -29,6 +29,7 @@ func kinds() []kindRow {
 		{syncerr.Gone, "gone", 410, "deleted", 1, false},
 		{syncerr.Conflict, "conflict", 409, "conflict", 1, false},
 		{syncerr.Precondition, "precondition", 412, "conflict", 1, false},
+		{syncerr.Ambiguous, "ambiguous", 412, "multiple-matches", 1, false},
 		{syncerr.Denied, "denied", 401, "security", 1, false},
 		{syncerr.TooLarge, "too-large", 413, "too-long", 1, false},
 		{syncerr.Unsupported, "unsupported", 415, "not-supported", 1, false},
