@@ -269,8 +269,11 @@ func TestFHIRBatchEntries(t *testing.T) {
 
 // A batch that is not taken as a whole goes one by one, so that each document gets its own answer; a server that knows no batches is not asked again.
 func TestFHIRBatchRefused(t *testing.T) {
-	for _, c := range []struct{ status, posts int }{{400, 4}, {413, 2}, {422, 4}, {500, 4}, {405, 1}, {404, 1}, {501, 1}} {
-		s, f := newFHIRServer(t, nil)
+	for _, c := range []struct {
+		status, posts int
+		concluded     bool // it did not say that it takes batches
+	}{{400, 4, false}, {413, 2, false}, {422, 4, false}, {500, 4, false}, {405, 1, false}, {404, 1, false}, {501, 1, false}, {400, 2, true}, {413, 1, true}} {
+		s, f := newFHIRServer(t, func(s *emrtest.FHIRServer) { s.OnlyTransaction = c.concluded })
 		refuse := func(r *http.Request) *emrtest.Fault {
 			if r.Method == http.MethodPost {
 				return &emrtest.Fault{Status: c.status}

@@ -213,6 +213,9 @@ func TestHistoryPages(t *testing.T) {
 	if _, _, got = read(one); len(got) != 0 {
 		t.Errorf("older versions follow: %v", got)
 	}
+	if _, _, got = read(one); fmt.Sprint(got) != "[b10 a10]" {
+		t.Errorf("a page whose successor was not stored: %v", got)
+	}
 	if _, _, got = read(""); fmt.Sprint(got) != "[b10 a10]" {
 		t.Errorf("a page that was not stored is lost: %v", got)
 	}

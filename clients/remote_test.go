@@ -195,6 +195,7 @@ func TestRemote(t *testing.T) {
 			p.fate(resourcemanager.Done, resourcemanager.Edit{Key: k, Content: document(k, "two"), Base: second.Tag})
 			second = p.has(k, resourcemanager.Present, document(k, "two"))
 			if !p.versioned {
+				p.fate(resourcemanager.Done, resourcemanager.Edit{Key: k, Content: document(k, "three"), Base: "a tag of former days"})
 				return
 			}
 			if second.Tag == first.Tag {

@@ -101,6 +101,8 @@ func (s *FHIRServer) write(k fhir.Key, method string, body []byte, ifMatch, ifNo
 	switch {
 	case !s.NoVersioning && ifMatch != "" && (!live || strings.Trim(strings.TrimPrefix(ifMatch, "W/"), `"`) != v.tag):
 		return refused(412, "conflict", "another version is there")
+	case s.NoVersioning && ifMatch != "":
+		return refused(400, "not-supported", "there are no versions here")
 	case ifNone != "" && s.RefuseIfNone:
 		return refused(400, "not-supported", "If-None-Match is for reads")
 	case ifNone == "*" && live && s.NotModified:

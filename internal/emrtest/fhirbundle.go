@@ -61,10 +61,8 @@ func (s *FHIRServer) batch(body []byte, f Fault) fhirAnswer {
 		return refused(400, "structure", "this is no batch")
 	}
 	out.Type = "batch-response"
-	for i, e := range in.Entry {
-		if f.DropAfter > 0 && i >= f.DropAfter {
-			break
-		}
+	out.Entry = make([]fhirEntry, len(in.Entry))
+	for i, e := range slices.Backward(in.Entry) { // no order is promised (FHIR R4 http.html#brules)
 		u, err := url.Parse("/fhir/" + e.Request.URL)
 		if err != nil {
 			panic(err)
@@ -87,7 +85,10 @@ func (s *FHIRServer) batch(body []byte, f Fault) fhirAnswer {
 		} else {
 			x.Response.Outcome = a.body
 		}
-		out.Entry = append(out.Entry, x)
+		out.Entry[i] = x
+	}
+	if f.DropAfter > 0 {
+		out.Entry = out.Entry[:min(f.DropAfter, len(out.Entry))]
 	}
 	return fhirAnswer{status: 200, body: out.bytes()}
 }
