@@ -1,0 +1,99 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tributary-sync/tributary/engine"
+	"github.com/tributary-sync/tributary/fhir"
+)
+
+// searched returns how many resources the searched store has: SIZE, else 20,000. The goals are for a million.
+func searched(b *testing.B) int {
+	b.Helper()
+	v := os.Getenv("SIZE")
+	if v == "" {
+		return 20_000
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil || n < 1000 {
+		b.Fatalf("SIZE=%q must be a number of at least 1000", v)
+	}
+	return n
+}
+
+// BenchmarkSearch asks a node over HTTP, in a store of SIZE generated resources and one patient with 200 encounters. The figures are
+// medians: a search by identifier takes less than 5 ms, a Patient with _revinclude of its 200 resources less than 20 ms.
+func BenchmarkSearch(b *testing.B) {
+	n := start(b, "clinic", nil, nil)
+	fill(b, n.Node, searched(b))
+	var batch []engine.Write
+	put := func(text string) {
+		r, err := fhir.Parse([]byte(text), 0)
+		if err != nil {
+			b.Fatal(err)
+		}
+		batch = append(batch, engine.Write{Op: engine.Update, Key: r.Key, Body: r})
+	}
+	put(`{"resourceType":"Patient","id":"bench","identifier":[{"system":"urn:bench","value":"one"}],"name":[{"family":"Benchmark","given":["Anna"]}],"gender":"female"}`)
+	for i := range 200 {
+		put(fmt.Sprintf(`{"resourceType":"Encounter","id":"bench-%d","status":"finished","class":{"code":"AMB"},"subject":{"reference":"Patient/bench"},`+
+			`"period":{"start":"2024-01-01","end":"2024-01-02"},"text":{"status":"generated","div":"<div xmlns=\"http://www.w3.org/1999/xhtml\">%s</div>"}}`, i, strings.Repeat("A visit. ", 100)))
+	}
+	if _, errs, err := n.Engine().AuthorEach(context.Background(), "bench", batch); err != nil || slices.ContainsFunc(errs, func(err error) bool { return err != nil }) {
+		b.Fatal(err, errs)
+	}
+	for _, c := range []struct {
+		name, query string
+		finds       int
+		goal        string
+	}{
+		{"identifier", "Patient?identifier=urn:bench%7Cone", 1, "ms(<5)"},
+		{"system", "Patient?identifier=urn:bench%7C", 1, "ms"},
+		{"revinclude", "Patient?_id=bench&_revinclude=Encounter:patient", 201, "ms(<20)"},
+		{"everything", "Patient/bench/$everything?_count=1000", 201, "ms"},
+		{"name", "Patient?name=benchm&gender=female", 1, "ms"},
+		{"chain", "Encounter?patient.identifier=urn:bench%7Cone&_count=50", 50, "ms"},
+		{"has", "Patient?_has:Encounter:patient:date=2024-01&identifier=urn:bench%7Cone", 1, "ms"},
+		{"two unselective", "Observation?status=final&category=laboratory&_count=20", 20, "ms"},
+		{"sorted", "Observation?status=final&_sort=-date&_count=20", 20, "ms"},
+		{"all", "Observation?_count=20", 20, "ms"},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			var times []time.Duration
+			for b.Loop() {
+				begin := time.Now()
+				body := fetch(b, n.url+"/fhir/R4/"+c.query)
+				times = append(times, time.Since(begin))
+				if got := strings.Count(body, `"fullUrl"`); got != c.finds {
+					b.Fatalf("%d found, want %d: %.400s", got, c.finds, body)
+				}
+			}
+			slices.Sort(times)
+			b.ReportMetric(float64(times[len(times)/2].Microseconds())/1000, c.goal)
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+func fetch(b *testing.B, url string) string {
+	b.Helper()
+	resp, err := http.Get(url)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		b.Fatalf("%s: %d, %v: %.300s", url, resp.StatusCode, err, body)
+	}
+	return string(body)
+}
