@@ -128,7 +128,8 @@ await step('transaction', async () => {
 
 await step('conditional writes', async () => {
   const searchParams = { identifier: `urn:peertest|${mark}-First` };
-  const same = await client.create({ ...Patient, body: patient(mark, 'First'), options: { headers: { 'If-None-Exist': new URLSearchParams(searchParams).toString() } } });
+  const options = { headers: { 'If-None-Exist': new URLSearchParams(searchParams).toString() } };
+  const same = await client.create({ ...Patient, body: patient(mark, 'First'), options });
   equal(same.id, first.id, 'the one that exists');
   const updated = await client.update({ ...Patient, searchParams, body: { ...patient(mark, 'First'), active: true } });
   equal([updated.id, updated.active], [first.id, true], 'the one that was updated');

@@ -70,7 +70,8 @@ await step('search', async () => {
 await step('paging', async () => {
   const seen = [];
   let pages = 0;
-  for await (const page of client.searchResourcePages('Patient', { family: `Peer${mark}`, birthdate: '1987-02-20', 'given:missing': 'false', _sort: '_lastUpdated', _count: '2' })) {
+  const query = { family: `Peer${mark}`, birthdate: '1987-02-20', 'given:missing': 'false', _sort: '_lastUpdated', _count: '2' };
+  for await (const page of client.searchResourcePages('Patient', query)) {
     seen.push(...namesOf(page));
     pages++;
   }
