@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"maps"
 	"slices"
 
 	"github.com/tributary-sync/tributary/audit"
+	"github.com/tributary-sync/tributary/engine"
 	"github.com/tributary-sync/tributary/store"
 )
 
@@ -31,6 +33,9 @@ func (c *Control) Status(ctx context.Context) (Status, error) {
 		return Status{}, err
 	}
 	if out.Knowledge, err = c.knowledge(ctx); err != nil {
+		return Status{}, err
+	}
+	if out.Servers, err = c.servers(ctx, head.Seq); err != nil {
 		return Status{}, err
 	}
 	if c.cfg.Parent.URL != "" {
@@ -75,10 +80,10 @@ func (c *Control) parent(ctx context.Context, head uint64) (Parent, error) {
 	if c.passes != nil {
 		links = c.passes.LinkState()
 	}
-	if out.Pull, err = c.direction(ctx, Pull, c.cfg.Pull.Enabled, links); err != nil {
+	if out.Pull, err = c.direction(ctx, side{peer: "parent", runs: Pull, enabled: c.cfg.Pull.Enabled}, Pull, links); err != nil {
 		return out, err
 	}
-	if out.Push, err = c.direction(ctx, Push, c.cfg.Push.Enabled, links); err != nil {
+	if out.Push, err = c.direction(ctx, side{peer: "parent", runs: Push, enabled: c.cfg.Push.Enabled}, Push, links); err != nil {
 		return out, err
 	}
 	if out.Push.Enabled {
@@ -88,6 +93,33 @@ func (c *Control) parent(ctx context.Context, head uint64) (Parent, error) {
 		out.LastSeen = max(out.LastSeen, d.exchanged)
 	}
 	out.Reachable, out.LastError = reachable(c.now(), out.Pull, out.Push)
+	return out, nil
+}
+
+// servers returns how the links to the servers beside the node stand.
+func (c *Control) servers(ctx context.Context, head uint64) ([]Server, error) {
+	var links []LinkState
+	if c.passes != nil {
+		links = c.passes.LinkState()
+	}
+	var out []Server
+	shown := c.cfg.Redacted()
+	for _, name := range slices.Sorted(maps.Keys(c.cfg.Servers)) {
+		cfg := c.cfg.Servers[name]
+		s := Server{Name: name, URL: shown.Servers[name].Base()}
+		var err error
+		if s.Capture, err = c.direction(ctx, side{name, name, engine.Captures, len(cfg.PullTypes()) > 0}, Pull, links); err != nil {
+			return nil, err
+		}
+		if s.Deliver, err = c.direction(ctx, side{name, name, engine.Gifts, len(cfg.PushTypes()) > 0}, Push, links); err != nil {
+			return nil, err
+		}
+		s.Capture.CatchUp = false // the place in the server's feed stands where that of a catch-up does
+		if s.Deliver.Enabled {
+			s.Deliver.Backlog = head - min(head, s.Deliver.Cursor.Seq)
+		}
+		out = append(out, s)
+	}
 	return out, nil
 }
 
@@ -137,25 +169,39 @@ func (c *Control) ParentName(ctx context.Context) (url, name string, err error) 
 	return c.cfg.Parent.URL, met.Name, err
 }
 
-func (c *Control) direction(ctx context.Context, name string, enabled bool, links []LinkState) (Direction, error) {
-	out := Direction{LinkState: LinkState{Direction: name, Enabled: enabled}}
+// side is one direction of one link: whose cursor it has, and which runs are of it.
+type side struct {
+	peer    string
+	server  string // empty for the parent
+	runs    string
+	enabled bool
+}
+
+func (s side) has(r audit.Run) bool { return s.server == "" || r.Peer == s.server }
+
+func (c *Control) direction(ctx context.Context, s side, name string, links []LinkState) (Direction, error) {
+	out := Direction{LinkState: LinkState{Direction: name, Server: s.server, Enabled: s.enabled}}
 	for _, l := range links {
-		if l.Direction == name && l.Server == "" {
+		if l.Direction == name && l.Server == s.server {
 			out.LinkState = l
 		}
 	}
-	runs, err := c.eng.Store().Runs(ctx, name, 1)
+	limit := 1
+	if s.server != "" {
+		limit = maxList // those of other servers are among them
+	}
+	runs, err := c.eng.Store().Runs(ctx, s.runs, limit)
 	if err != nil {
 		return out, err
 	}
-	if len(runs) > 0 {
-		out.Last = &runs[0]
+	if i := slices.IndexFunc(runs, s.has); i >= 0 {
+		out.Last = &runs[i]
 	}
-	p, err := c.eng.Store().Position(ctx, "parent", name)
+	p, err := c.eng.Store().Position(ctx, s.peer, name)
 	if err != nil {
 		return out, err
 	}
-	if out.exchanged, err = c.lastSuccess(ctx, name, p.Updated); err != nil {
+	if out.exchanged, err = c.lastSuccess(ctx, s, p.Updated); err != nil {
 		return out, err
 	}
 	out.LastSuccess = max(out.exchanged, out.LastGood)
@@ -168,13 +214,13 @@ func (c *Control) direction(ctx context.Context, name string, enabled bool, link
 
 // lastSuccess returns when the newest pass that went well ended. After thousands of failures only the cursor remembers: moved is
 // when it last did.
-func (c *Control) lastSuccess(ctx context.Context, direction string, moved int64) (int64, error) {
+func (c *Control) lastSuccess(ctx context.Context, s side, moved int64) (int64, error) {
 	for _, limit := range []int{10, maxList} {
-		runs, err := c.eng.Store().Runs(ctx, direction, limit)
+		runs, err := c.eng.Store().Runs(ctx, s.runs, limit)
 		if err != nil {
 			return 0, err
 		}
-		if i := slices.IndexFunc(runs, func(r audit.Run) bool { return r.Outcome == "done" }); i >= 0 {
+		if i := slices.IndexFunc(runs, func(r audit.Run) bool { return r.Outcome == "done" && s.has(r) }); i >= 0 {
 			return runs[i].Finished, nil
 		}
 		if len(runs) < limit {
@@ -192,6 +238,14 @@ func (s Status) attention() []string {
 	}
 	if r := s.Node.Restored; r != nil && s.Time-r.At < restoredFor {
 		out = append(out, r.sentence())
+	}
+	for _, v := range s.Servers {
+		for _, d := range []Direction{v.Capture, v.Deliver} {
+			if d.LastError != "" {
+				out = append(out, "The server "+v.Name+" does not answer as it should: "+d.LastError+". This node goes on working and tries again by itself.")
+				break
+			}
+		}
 	}
 	for _, k := range s.Children {
 		if k.Cloned != 0 {

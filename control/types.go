@@ -20,7 +20,8 @@ type (
 type Status struct {
 	Time      int64    `json:"time"`
 	Node      Node     `json:"node"`
-	Parent    *Parent  `json:"parent,omitempty"` // nil at the top of the tree
+	Parent    *Parent  `json:"parent,omitempty"`  // nil at the top of the tree
+	Servers   []Server `json:"servers,omitempty"` // servers without stamps beside the node, by name
 	Children  []Child  `json:"children"`
 	Counts    Counts   `json:"counts"`
 	Knowledge []Known  `json:"knowledge"`           // what this node knows, by resource type
@@ -71,7 +72,15 @@ type Parent struct {
 	Push      Direction       `json:"push"`
 }
 
-// Direction says how one direction to the parent stands.
+// Server says how the link to a server that knows no stamps stands.
+type Server struct {
+	Name    string    `json:"name"`
+	URL     string    `json:"url"`
+	Capture Direction `json:"capture"` // what it changed becomes changes of this node
+	Deliver Direction `json:"deliver"` // what this node has is given to it
+}
+
+// Direction says how one direction to the parent or to a server stands.
 type Direction struct {
 	LinkState
 	Last        *audit.Run  `json:"last,omitempty"`        // the newest pass, also one that runs

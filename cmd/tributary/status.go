@@ -39,6 +39,11 @@ func (a *app) printStatus(s control.Status) {
 	} else {
 		a.printParent(*s.Parent)
 	}
+	for _, v := range s.Servers {
+		a.say("")
+		a.say("Server %s at %s", v.Name, v.URL)
+		a.directions(directionOf("captured", v.Capture), directionOf("given", v.Deliver))
+	}
 	a.say("")
 	rows := make([]table.Row, len(s.Children))
 	for i, c := range s.Children {
@@ -81,7 +86,20 @@ func (a *app) printParent(p control.Parent) {
 	if p.LastError != "" {
 		a.say("  last error: %s", p.LastError)
 	}
-	row := func(name string, d control.Direction) table.Row {
+	a.directions(directionOf("pull", p.Pull), directionOf("push", p.Push))
+}
+
+type namedDirection struct {
+	name string
+	control.Direction
+}
+
+func directionOf(name string, d control.Direction) namedDirection { return namedDirection{name, d} }
+
+// directions prints how directions of a link stand, and what went wrong last in each.
+func (a *app) directions(all ...namedDirection) {
+	rows := make([]table.Row, len(all))
+	for i, d := range all {
 		state := "waits for news"
 		switch {
 		case !d.Enabled:
@@ -95,7 +113,10 @@ func (a *app) printParent(p control.Parent) {
 		case d.NextAttempt > 0:
 			state = "next at " + a.when(d.NextAttempt)
 		}
-		return table.Row{name, state, a.ago(d.LastSuccess), number(d.Backlog)}
+		if d.Server != "" && d.LastError != "" {
+			a.say("  last error: %s", d.LastError)
+		}
+		rows[i] = table.Row{d.name, state, a.ago(d.LastSuccess), number(d.Backlog)}
 	}
-	a.table(table.Row{"Direction", "State", "Last went well", "Changes that wait"}, []table.Row{row("pull", p.Pull), row("push", p.Push)}, "")
+	a.table(table.Row{"Direction", "State", "Last went well", "Changes that wait"}, rows, "")
 }
