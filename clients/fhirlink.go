@@ -147,7 +147,9 @@ func (l *fhirLink) request(ctx context.Context, c fhirCall, body []byte) (*http.
 	default:
 		req.Header.Set("Authorization", "Bearer "+secret)
 	}
-	req.Header.Set("Accept", fhirMedia+", application/json;q=0.9")
+	if c.header["Accept"] == nil {
+		req.Header.Set("Accept", fhirMedia+", application/json;q=0.9")
+	}
 	req.Header.Set("Accept-Encoding", "gzip")
 	req.Header.Set("Cache-Control", "no-cache") // HAPI answers searches out of a cache
 	if c.body != nil {
