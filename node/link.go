@@ -13,7 +13,6 @@ import (
 	"github.com/tributary-sync/tributary/config"
 	"github.com/tributary-sync/tributary/control"
 	"github.com/tributary-sync/tributary/feed"
-	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/internal/loop"
 	"github.com/tributary-sync/tributary/pull"
 	"github.com/tributary-sync/tributary/push"
@@ -64,14 +63,7 @@ func newLink(n *Node) (*link, error) {
 	managers := map[config.Direction]*resourcemanager.Manager{}
 	for _, d := range []config.Direction{config.FromParent, config.ToParent} {
 		m := resourcemanager.New(func(t string) string { return string(n.cfg.Client(d, t)) }, movers)
-		types := n.cfg.PullTypes()
-		if d == config.ToParent {
-			types = n.cfg.PushTypes()
-		}
-		if types == nil {
-			types = fhir.Types()
-		}
-		if err := m.Check(types); err != nil {
+		if err := m.Check(n.cfg.Named(d)); err != nil {
 			return nil, err
 		}
 		managers[d] = m

@@ -2,8 +2,6 @@ package node
 
 import (
 	"context"
-	"net/http"
-	"strings"
 	"time"
 
 	"github.com/tributary-sync/tributary/audit"
@@ -29,7 +27,7 @@ func newServer(n *Node, name string, cfg config.Server) *server {
 		return secret, err
 	}
 	over := clients.NewFHIR(cfg.Base(), credential, n.deps.Transport, n.deps.Clock)
-	rest := clients.NewREST(cfg.OpenMRS, clients.RESTOptions{OpenMRS: true, Authorize: authorize(credential)}, n.deps.Transport)
+	rest := clients.NewREST(cfg.OpenMRS, clients.RESTOptions{OpenMRS: true, Authorize: clients.Credential(credential)}, n.deps.Transport)
 	remote := func(resourceType string) (resourcemanager.Remote, error) {
 		if cfg.Client(resourceType) == config.ClientREST {
 			return rest, nil
@@ -72,20 +70,6 @@ func source(cfg config.Server, over *clients.FHIR) feedreader.Foreign {
 		return clients.NewLatest(over, types, cfg.Reach())
 	}
 	return clients.NewHistory(over, types, cfg.Reach())
-}
-
-// authorize puts a credential into requests: user:password for HTTP Basic, else a token.
-func authorize(credential func() (string, error)) func(*http.Request) error {
-	return func(r *http.Request) error {
-		secret, err := credential()
-		if err != nil || secret == "" {
-			return err
-		}
-		if user, password, ok := strings.Cut(secret, ":"); ok {
-			return clients.Basic(user, func() (string, error) { return password, nil })(r)
-		}
-		return clients.Bearer(func() (string, error) { return secret, nil })(r)
-	}
 }
 
 func (s *server) directions() []*direction {
