@@ -33,6 +33,9 @@ func (n *Net) Check(ctx context.Context) error {
 			wrong = append(wrong, n.checkNames(x, views[i], parents)...)
 		}
 	}
+	if w := n.opts.World; w != nil && w.check != nil {
+		wrong = append(wrong, w.check(n, views)...)
+	}
 	wrong = append(wrong, n.checkAccepted(views)...)
 	wrong = append(wrong, n.checkMinted(views)...)
 	wrong = append(wrong, n.checkUnits(views)...)

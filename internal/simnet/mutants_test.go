@@ -16,7 +16,7 @@ import (
 )
 
 var (
-	mutants    = flag.String("mutants", "replay", "replay: each mutation must be caught by its recorded seed; search: by one of the first 2,000, which is recorded")
+	mutants    = flag.String("mutants", "replay", "replay: the recorded seed must catch each mutation; search: one of the first 2,000, or of a directed world, which is recorded")
 	onlyMutant = flag.String("mutant", "", "search for the mutations alone whose name contains this")
 	mostSeeds  = flag.Uint64("most", 2000, "the most seeds that a search tries")
 	allSeeds   = flag.Bool("all", false, "for TestSeeds: go on after a seed that fails")
@@ -26,6 +26,22 @@ var (
 // staleSeeds is how many seeds are tried where the recorded one no longer finds a mutation: a change of the program moves where the
 // faults of a seed fall.
 const staleSeeds = 60
+
+// How many seeds of each directed world are tried in a search, and where the recorded seed no longer finds a mutation.
+const (
+	worldsSearched = 30
+	worldsReplayed = 4
+)
+
+// directedSeeds returns the first seeds of each directed world.
+func directedSeeds(count int) string {
+	var out []string
+	for i := range worlds() {
+		first := directedFrom + i*worldSeeds
+		out = append(out, fmt.Sprintf("%d-%d", first, first+count-1))
+	}
+	return strings.Join(out, ",")
+}
 
 // The words of TestSeeds that TestMutants reads.
 const (
@@ -87,13 +103,6 @@ func TestMutants(t *testing.T) {
 	if err != nil || len(all) == 0 {
 		t.Fatalf("%d mutations, %v", len(all), err)
 	}
-	if *mutants == "search" {
-		later, err := readMutations("mutations/later")
-		if err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, later...)
-	}
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
@@ -142,19 +151,19 @@ func buildMutants(t *testing.T, all []mutation, root string) string {
 
 func (m mutation) hunt(t *testing.T, program string) {
 	start := time.Now()
-	list := fmt.Sprintf("1-%d", *mostSeeds)
+	list := fmt.Sprintf("1-%d,%s,%d-%d", staleSeeds, directedSeeds(worldsSearched), staleSeeds+1, *mostSeeds)
 	if *mutants == "replay" {
 		if m.seed == 0 {
 			t.Fatalf("no seed is recorded; find one with: make mutants")
 		}
-		list = fmt.Sprintf("%d,1-%d", m.seed, staleSeeds)
+		list = fmt.Sprintf("%d,%s,1-%d", m.seed, directedSeeds(worldsReplayed), staleSeeds)
 	}
 	seed, why, err := m.attack(t.Context(), program, list)
 	if err != nil {
 		t.Fatalf("rule %s (%s): %v", m.rule, m.what, err)
 	}
 	t.Logf("rule %s: caught by seed %d in %.1f s: %.300s", m.rule, seed, time.Since(start).Seconds(), why)
-	if seed != m.seed || filepath.Dir(m.path) != "mutations" {
+	if seed != m.seed {
 		if *mutants == "replay" {
 			t.Logf("seed %d no longer finds it: record another with make mutants", m.seed)
 		} else if err := m.record(seed); err != nil {

@@ -44,6 +44,7 @@ type Options struct {
 	Met      bool               // all links have been used before the first edit: later nothing needs a catch-up unless something breaks
 	Policies []reconcile.Policy // each node has one of them for each type
 	Types    []string           // resource types of the edits
+	World    *world             // what is done is not drawn step by step: it is the play of a directed world
 	Log      io.Writer
 }
 
@@ -305,8 +306,14 @@ func (x *Node) resolveOne(ctx context.Context) (bool, error) {
 	return true, err
 }
 
-// Run does the steps, heals everything, and lets the nodes sync until two rounds moved nothing.
+// Run does the steps, or plays the world, heals everything, and lets the nodes sync until two rounds moved nothing.
 func (n *Net) Run(ctx context.Context) error {
+	if n.opts.World != nil {
+		if err := n.play(ctx); err != nil {
+			return err
+		}
+		return n.Heal(ctx)
+	}
 	for i := range n.opts.Steps {
 		if err := n.step(ctx); err != nil {
 			return err

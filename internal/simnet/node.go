@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"path/filepath"
 	"time"
@@ -37,6 +38,7 @@ type Node struct {
 	skew     time.Duration
 	live     *node.Node
 	busy     int                      // handlers and passes of it on the stack
+	fate     func(*http.Request) int  // where a world chooses what becomes of its requests
 	crashed  bool                     // must be started again before it does anything
 	fuse     int                      // statements until it crashes; 0 never
 	full     int                      // statements for which its disk is still full

@@ -12,11 +12,6 @@ func (x *Node) backUpOrRestore(ctx context.Context) error {
 	if x.backup == nil || n.rand.IntN(3) == 0 {
 		return x.backUp(ctx)
 	}
-	now, err := x.view(ctx)
-	if err != nil {
-		return err
-	}
-	to := x.dir + ".backup"
 	// The nonce is put back, too: only the parent can tell, and only one that remembers the node. Where both were put back before they
 	// met again nobody can (core-review rule 8 has the residual).
 	whole := x.height() == 1 && x.parent != nil && !n.opts.Moves && !x.unmet && n.rand.IntN(2) == 0
@@ -24,6 +19,24 @@ func (x *Node) backUpOrRestore(ctx context.Context) error {
 		if o.parent == x && o.doubtful {
 			return nil
 		}
+	}
+	if err := x.restore(ctx, whole); err != nil {
+		return err
+	}
+	for i := n.rand.IntN(8); whole && i > 0; i-- { // a busy clinic does not wait for its parent to find it
+		if err := x.unlessFull(x.edit(ctx)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// restore puts the last copy of the node's data folder back; whole says that its nonce is put back, too.
+func (x *Node) restore(ctx context.Context, whole bool) error {
+	n, to := x.net, x.dir+".backup"
+	now, err := x.view(ctx)
+	if err != nil {
+		return err
 	}
 	n.logf("%s is restored from its backup, whole machine: %v", x.name, whole)
 	if err := x.loses(ctx, now); err != nil {
@@ -45,11 +58,6 @@ func (x *Node) backUpOrRestore(ctx context.Context) error {
 			if err := o.enrol(ctx); err != nil {
 				return err
 			}
-		}
-	}
-	for i := n.rand.IntN(8); whole && i > 0; i-- { // a busy clinic does not wait for its parent to find it
-		if err := x.unlessFull(x.edit(ctx)); err != nil {
-			return err
 		}
 	}
 	return nil

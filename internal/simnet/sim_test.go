@@ -21,6 +21,9 @@ var oneSeed = flag.Uint64("seed", 0, "run this seed alone and print every step")
 
 // options derives everything about a run from its seed.
 func options(seed uint64, dir string) Options {
+	if seed >= directedFrom {
+		return directed(seed, dir)
+	}
 	r := stream(seed, 50)
 	all := []reconcile.Policy{reconcile.LastWriterWins, reconcile.SourceWins, reconcile.ReplicaPriority, reconcile.DestinationWins, reconcile.Defer}
 	o := Options{
@@ -117,6 +120,15 @@ func TestSim(t *testing.T) {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			t.Parallel()
 			run(t, seed)
+		})
+	}
+	for i, w := range worlds() {
+		t.Run(w.name, func(t *testing.T) {
+			t.Parallel()
+			first := uint64(directedFrom + i*worldSeeds)
+			for seed := first; seed < first+6; seed++ {
+				run(t, seed)
+			}
 		})
 	}
 }

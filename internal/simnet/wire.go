@@ -13,6 +13,14 @@ import (
 // wire is the network as one node sees it: its requests reach the handler of another node in this process, or not.
 type wire struct{ from *Node }
 
+// What may become of a request, for the worlds that choose it.
+const (
+	fateLost       = 0
+	fateLate       = 3 // it is delivered, and again much later
+	fateUnanswered = 4 // it is delivered, and the answer is lost
+	fateWell       = 100
+)
+
 var errLink = errors.New("the link broke")
 
 // RoundTrip delivers a request, or loses it, or loses or cuts the answer, or delivers it twice, now or later; meanwhile others
@@ -26,15 +34,18 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	ctx := r.Context()
 	faulty := n.opts.Faults && !n.healing
-	fate := 100
+	fate := fateWell
 	if faulty {
 		fate = w.from.luck.IntN(40)
+	}
+	if w.from.fate != nil && !n.healing {
+		fate = w.from.fate(r)
 	}
 	if err := w.meanwhile(ctx); err != nil {
 		return nil, err
 	}
 	switch fate {
-	case 0, 1:
+	case fateLost, 1:
 		n.logf("%s -> %s lost", w.from.name, to.name)
 		return nil, errLink
 	case 2:
@@ -42,7 +53,7 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 		if _, err := to.serve(ctx, r, b); err != nil {
 			return nil, err
 		}
-	case 3:
+	case fateLate:
 		again := r.Clone(context.WithoutCancel(ctx))
 		n.late = append(n.late, late{from: w.from, life: w.from.lives, deliver: func() {
 			n.logf("%s -> %s again, late", w.from.name, to.name)
@@ -57,7 +68,7 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	switch fate {
-	case 4, 5:
+	case fateUnanswered, 5:
 		n.logf("%s -> %s: the answer is lost", w.from.name, to.name)
 		return nil, errLink
 	case 6, 7:
@@ -98,7 +109,7 @@ func (broken) Read([]byte) (int, error) { return 0, errLink }
 // meanwhile lets others do things while an exchange is on its way.
 func (w *wire) meanwhile(ctx context.Context) error {
 	n := w.from.net
-	if n.healing || n.depth >= len(n.inner) || w.from.luck.IntN(4) != 0 {
+	if n.healing || n.opts.World != nil || n.depth >= len(n.inner) || w.from.luck.IntN(4) != 0 {
 		return nil
 	}
 	outer := n.rand
