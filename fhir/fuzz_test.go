@@ -95,3 +95,43 @@ func FuzzRewriteReferences(f *testing.F) {
 		}
 	})
 }
+
+// A REST document that is taken is passed on as it is, whatever it says: read again it is the same, and only its uuid is ever set.
+func FuzzParseREST(f *testing.F) {
+	for _, s := range []string{
+		`{}`, `{"uuid":"a"}`, `{ "name" : "x" , "uuid" : "a" }`, `{"u\u0075id":"a","meta":{"versionId":1},"id":[],"resourceType":null}`, `{"a":1.00,"b":[{"uuid":"c"}]}`, `[]`, `{"uuid":1}`,
+	} {
+		f.Add(s, s)
+	}
+	f.Fuzz(func(t *testing.T, given, other string) {
+		r, err := fhir.ParseREST("program", []byte(given), 0)
+		if err != nil {
+			if syncerr.KindOf(err) != syncerr.Invalid {
+				t.Fatalf("%q: %v", given, err)
+			}
+			return
+		}
+		again, err := fhir.ParseAs(r.Key.Type, r.Body, 0)
+		if err != nil || !reflect.DeepEqual(again, r) || again.Hash() != r.Hash() || string(r.Bare().Body) != string(r.Body) || string(r.WithMeta("1-r", "x")) != string(r.Body) {
+			t.Fatalf("%q is %+v, read again %+v, %v", given, r, again, err)
+		}
+		set, err := r.WithID("new")
+		if err != nil || set.Key.ID != "new" || !json.Valid(set.Body) {
+			t.Fatalf("with a uuid: %s, %v", set.Body, err)
+		}
+		if back, err := set.WithID(r.Key.ID); r.Key.ID != "" && (err != nil || string(back.Body) != string(r.Body)) && !strings.Contains(given, "\\") {
+			t.Fatalf("with its own uuid again: %s, %v; it was %s", back.Body, err, r.Body)
+		}
+		o, err := fhir.ParseREST("program", []byte(other), 0)
+		if err != nil {
+			return
+		}
+		both, err := r.Merge(o)
+		if err != nil {
+			t.Fatalf("%s and %s: %v", r.Body, o.Body, err)
+		}
+		if twice, err := both.Merge(o); err != nil || string(twice.Body) != string(both.Body) {
+			t.Fatalf("%s and %s: once %s, twice %s, %v", r.Body, o.Body, both.Body, twice.Body, err)
+		}
+	})
+}
