@@ -13,6 +13,7 @@ import (
 
 	"github.com/tributary-sync/tributary/config"
 	"github.com/tributary-sync/tributary/control"
+	"github.com/tributary-sync/tributary/engine"
 	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/node"
 	"github.com/tributary-sync/tributary/reconcile"
@@ -246,4 +247,60 @@ func TestRESTConflicts(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A clinic that was away for longer than tombstones are kept does not bring back a document that was deleted meanwhile, and keeps what it
+// wrote (MS10, for a type that is in no list).
+func TestRESTAwayForLongerThanTombstonesStay(t *testing.T) {
+	cal := &calendar{now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
+	nation := newStill(t, cal, "nation", nil)
+	clinic := newStill(t, cal, "clinic", nation)
+	key := func(id string) fhir.Key { return fhir.Key{Type: "program", ID: id} }
+	put := func(s *still, id string, live bool) {
+		t.Helper()
+		w := engine.Write{Op: engine.Delete, Key: key(id)}
+		if live {
+			doc, err := fhir.ParseREST("program", []byte(`{"uuid":"`+id+`"}`), 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.Op, w.Body = engine.Update, doc
+		}
+		if _, err := s.Engine().Author(context.Background(), "test", []engine.Write{w}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	has := func(s *still, what string, want string) {
+		t.Helper()
+		got := ""
+		for _, id := range []string{"stays", "deleted", "new"} {
+			if c, ok, err := s.Engine().Store().Get(context.Background(), key(id)); err != nil {
+				t.Fatal(err)
+			} else if ok && !c.Stamp.Deleted {
+				got += id + " "
+			}
+		}
+		if strings.TrimSpace(got) != want {
+			t.Errorf("%s: %s has %s, want %s", what, s.cfg.Node.Name, got, want)
+		}
+	}
+	put(nation, "stays", true)
+	put(nation, "deleted", true)
+	exchange(t, clinic)
+	has(clinic, "before", "stays deleted")
+	if err := nation.Control().RemoveChild(t.Context(), "clinic"); err != nil {
+		t.Fatal(err)
+	}
+	put(clinic, "new", true)
+	put(nation, "deleted", false)
+	nation.collect()
+	if _, ok, err := nation.Engine().Store().Get(t.Context(), key("deleted")); ok || err != nil {
+		t.Fatalf("the nation still has the tombstone: the test proves nothing (%v)", err)
+	}
+	clinic.close()
+	clinic.admittedBy(nation)
+	clinic.open()
+	exchange(t, clinic, clinic)
+	has(clinic, "at the end", "stays new")
+	has(nation, "at the end", "stays new")
 }
