@@ -167,7 +167,7 @@ func (t *transaction) run(w *write, shared bool) error {
 			return err
 		}
 	}
-	tx := &Tx{t: t, query: query{ctx: t.ctx, pool: t.pool, wrap: t.store.dialect.wrap, before: t.point, unpack: t.store.unpack, mysql: t.store.dialect.name == "mysql", few: t.store.few}}
+	tx := &Tx{t: t, query: query{ctx: t.ctx, pool: t.pool, wrap: t.store.dialect.wrap, before: t.point, unpack: t.store.unpack, mysql: t.store.dialect.name == "mysql", limits: t.store.limits}}
 	err := w.fn(tx)
 	if err == nil {
 		err = tx.flush()

@@ -8,7 +8,6 @@ import (
 
 	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/search"
-	"github.com/tributary-sync/tributary/syncerr"
 )
 
 // Everything asks for a page of what is there about a patient.
@@ -23,7 +22,7 @@ type Everything struct {
 // Everything returns a page of the live resources of a patient's compartment, the patient itself among them, in the order in which they
 // came to be here, so that writes between two pages move nothing; and where the next page begins, 0 on the last.
 func (s *Store) Everything(ctx context.Context, e Everything) (out []Copy, next uint64, err error) {
-	limited, cancel := context.WithTimeout(ctx, searchTime)
+	limited, cancel := context.WithTimeout(ctx, s.limits.time)
 	defer cancel()
 	err = s.Read(limited, func(r *Reader) error {
 		nums, keys, err := r.compartment(e)
@@ -40,10 +39,7 @@ func (s *Store) Everything(ctx context.Context, e Everything) (out []Copy, next 
 		}
 		return nil
 	})
-	if err != nil && limited.Err() != nil && ctx.Err() == nil {
-		return nil, 0, syncerr.New(syncerr.Unprocessable, "read $everything", "it took longer than %s", searchTime).WithHint("Ask for some types with _type")
-	}
-	return out, next, err
+	return out, next, s.limits.inTime(ctx, limited, err, "Ask for some types with _type")
 }
 
 // compartment returns the numbers and keys of one resource more than a page has.

@@ -20,7 +20,7 @@ type query struct {
 	before func(point string) error
 	unpack func(enc int, blob []byte) ([]byte, error)
 	mysql  bool
-	few    int // see fewRows
+	limits searchLimits
 }
 
 // Reader reads one snapshot of the database: nothing that is committed meanwhile is seen.
@@ -36,7 +36,7 @@ func (s *Store) Read(ctx context.Context, fn func(*Reader) error) error {
 		return s.dialect.wrap("read", g.Error)
 	}
 	defer g.Rollback()
-	r := &Reader{store: s, query: query{ctx: ctx, pool: g.Statement.ConnPool, wrap: s.dialect.wrap, unpack: s.unpack, mysql: s.dialect.name == "mysql", few: s.few}}
+	r := &Reader{store: s, query: query{ctx: ctx, pool: g.Statement.ConnPool, wrap: s.dialect.wrap, unpack: s.unpack, mysql: s.dialect.name == "mysql", limits: s.limits}}
 	return s.dialect.wrap("read", fn(r))
 }
 
@@ -227,7 +227,7 @@ func (s *Store) Get(ctx context.Context, k fhir.Key) (Copy, bool, error) {
 
 // direct reads without a snapshot: for what one statement answers.
 func (s *Store) direct(ctx context.Context) query {
-	return query{ctx: ctx, pool: s.reader.Statement.ConnPool, wrap: s.dialect.wrap, unpack: s.unpack, mysql: s.dialect.name == "mysql", few: s.few}
+	return query{ctx: ctx, pool: s.reader.Statement.ConnPool, wrap: s.dialect.wrap, unpack: s.unpack, mysql: s.dialect.name == "mysql", limits: s.limits}
 }
 
 // Currents returns the current copies of keys; those that there never were are not in the map.

@@ -41,7 +41,7 @@ type SearchResult struct {
 // longer than searchTime.
 func (s *Store) Search(ctx context.Context, q search.Query) (SearchResult, error) {
 	var out SearchResult
-	limited, cancel := context.WithTimeout(ctx, searchTime)
+	limited, cancel := context.WithTimeout(ctx, s.limits.time)
 	defer cancel()
 	err := s.Read(limited, func(r *Reader) error {
 		w := r.searcher(q)
@@ -58,24 +58,31 @@ func (s *Store) Search(ctx context.Context, q search.Query) (SearchResult, error
 		out.Total, out.Counted, err = w.count()
 		return err
 	})
-	if err != nil && limited.Err() != nil && ctx.Err() == nil {
-		return SearchResult{}, syncerr.New(syncerr.Unprocessable, "search", "it took longer than %s", searchTime).
-			WithHint("Narrow it, as by patient, identifier, code or date, and ask for no _total")
+	return out, s.limits.inTime(ctx, limited, err, "Narrow it, as by patient, identifier, code or date, and ask for no _total")
+}
+
+// inTime makes of an error the Unprocessable one that says how long a search may take, where that is why it ended.
+func (l searchLimits) inTime(ctx, limited context.Context, err error, hint string) error {
+	if err == nil || limited.Err() == nil || ctx.Err() != nil {
+		return err
 	}
-	return out, err
+	return syncerr.New(syncerr.Unprocessable, "search", "it took longer than %s", l.time).WithHint("%s", hint)
 }
 
 // Find returns the keys of at most limit resources that match q, by id. It sees what this transaction has written before, but
-// for what the same writer has not flushed yet.
+// for what the same writer has not flushed yet. It returns an Unprocessable error where it took longer than searchTime.
 func (q *query) Find(sq search.Query, limit int) ([]fhir.Key, error) {
 	sq.Sort, sq.Page, sq.Count = search.Sort{By: search.SortID}, search.Page{}, limit
-	w := q.searcher(sq)
-	hits, err := w.hits(search.Page{}, limit)
+	limited, cancel := context.WithTimeout(q.ctx, q.limits.time)
+	defer cancel()
+	in := *q
+	in.ctx = limited
+	hits, err := in.searcher(sq).hits(search.Page{}, limit)
 	var out []fhir.Key
 	for _, h := range hits {
 		out = append(out, fhir.Key{Type: sq.Type, ID: h.id})
 	}
-	return out, err
+	return out, q.limits.inTime(q.ctx, limited, err, "Narrow the condition, as by identifier")
 }
 
 func (q *query) searcher(sq search.Query) *searcher { return &searcher{query: q, q: sq, driver: -1} }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"database/sql"
+	"time"
 
 	"github.com/tributary-sync/tributary/search"
 )
@@ -9,6 +10,12 @@ import (
 // fewRows is how many rows of the index a term may have for its resources to be collected and then put in order; of more, the order is
 // walked along, and the terms are asked of each resource.
 const fewRows = 1000
+
+// searchLimits are fewRows and searchTime, but for tests.
+type searchLimits struct {
+	few  int
+	time time.Duration
+}
 
 // searcher answers one query.
 type searcher struct {
@@ -27,7 +34,7 @@ func (w *searcher) plan() error {
 		return nil
 	}
 	w.planned = true
-	least := w.few
+	least := w.limits.few
 	for i, t := range w.q.Terms {
 		if t.Kind == search.TermID && !t.Not {
 			w.driver = i

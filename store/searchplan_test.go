@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"net/url"
 	"regexp"
@@ -18,6 +19,7 @@ import (
 	"github.com/tributary-sync/tributary/internal/samples"
 	"github.com/tributary-sync/tributary/internal/testdb"
 	"github.com/tributary-sync/tributary/search"
+	"github.com/tributary-sync/tributary/syncerr"
 	"github.com/tributary-sync/tributary/version"
 )
 
@@ -186,7 +188,7 @@ func TestSearchPlans(t *testing.T) {
 					}
 					var heard []statement
 					err = st.Read(t.Context(), func(r *Reader) error {
-						r.pool, r.few = listening{r.pool, &heard}, few
+						r.pool, r.limits.few = listening{r.pool, &heard}, few
 						for _, after := range []search.Page{{}, page, {None: true, ID: "b"}} {
 							w := r.searcher(q)
 							if _, err := w.hits(after, 3); err != nil {
@@ -222,5 +224,54 @@ func TestSearchPlans(t *testing.T) {
 			t.Errorf("only %d statements were looked at", len(seen))
 		}
 		t.Logf("%d statements", len(seen))
+	})
+}
+
+// A search that takes too long ends with an error that says so, on whatever statement it is; the next one is answered.
+func TestSearchEndsInTime(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, driver, dsn string) {
+		st, err := Create(t.Context(), Options{Driver: driver, DSN: dsn, Clock: time.Now, Volatile: true}, "clinic", 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer st.Close()
+		fillSamples(t, st, 2000)
+		slow, err := search.Parse("Observation", url.Values{"code:not": {"a"}, "status:not": {"b"}, "patient.gender:not": {"d"}, "_total": {"accurate"}}, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tooLong := func(err error) {
+			t.Helper()
+			if syncerr.KindOf(err) != syncerr.Unprocessable || !strings.Contains(err.Error(), "longer") {
+				t.Errorf("got %v", err)
+			}
+		}
+		whole, err := st.Search(t.Context(), slow)
+		if err != nil || !whole.Counted {
+			t.Fatalf("%v %v", whole.Counted, err)
+		}
+		for _, limit := range []time.Duration{1, 200 * time.Microsecond, time.Millisecond} {
+			st.SetSearchTime(limit)
+			_, err := st.Search(t.Context(), slow)
+			tooLong(err)
+			_, _, err = st.Everything(t.Context(), Everything{Patient: "a", Count: 10})
+			if limit == 1 {
+				tooLong(err)
+			}
+			err = st.Read(t.Context(), func(r *Reader) error {
+				_, err := r.Find(slow, 1<<20)
+				return err
+			})
+			tooLong(err)
+		}
+		st.SetSearchTime(time.Minute)
+		if again, err := st.Search(t.Context(), slow); err != nil || again.Total != whole.Total {
+			t.Errorf("%d, before %d, %v", again.Total, whole.Total, err)
+		}
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := st.Search(gone, slow); !errors.Is(err, context.Canceled) {
+			t.Errorf("a caller that went away gets %v", err)
+		}
 	})
 }

@@ -48,7 +48,7 @@ type Store struct {
 	writer  *gorm.DB
 	reader  *gorm.DB
 	limit   int // largest content in bytes that the database takes
-	few     int // see fewRows
+	limits  searchLimits
 
 	group  commits
 	packer packer
@@ -112,7 +112,7 @@ func connect(ctx context.Context, opts Options, create bool) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{opts: opts, dialect: d, few: fewRows, news: make(chan struct{})}
+	s := &Store{opts: opts, dialect: d, limits: searchLimits{few: fewRows, time: searchTime}, news: make(chan struct{})}
 	if s.writer, s.reader, err = d.open(opts, create); err != nil {
 		return nil, withClose(s, err)
 	}

@@ -410,13 +410,8 @@ func (tx *Tx) flush() error {
 		if !w.reindex {
 			continue
 		}
-		if w.existed {
-			if err := tx.exec("DELETE FROM resource_index WHERE num = ?", c.Num); err != nil {
-				return err
-			}
-		}
-		for _, v := range w.values {
-			index = append(index, []any{c.Num, v.Param, strings.TrimRight(v.Value, " "), v.Space})
+		if index, err = tx.reindexed(c.Num, w.existed, w.values, index); err != nil {
+			return err
 		}
 	}
 	if err := tx.insert("REPLACE INTO resource ("+resourceColumns+") VALUES ", 16, rows); err != nil {
