@@ -17,7 +17,7 @@ func (s *Server) fhirMetadata(w http.ResponseWriter, r *http.Request) error {
 	if err := acceptsJSON(r); err != nil {
 		return err
 	}
-	send(w, r, http.StatusOK, fhirJSON, pretty(r, s.capability))
+	send(w, r, http.StatusOK, fhirJSON, pretty(r, s.capability()))
 	return nil
 }
 

@@ -40,7 +40,7 @@ type Server struct {
 	// conditional lets one conditional write at a time look up what exists and write what does not, so that two of them never
 	// create the same thing twice. It holds a token while one is at work.
 	conditional chan struct{}
-	capability  []byte
+	capability  func() []byte // made when it is first asked for: it takes longer than all else of a start
 
 	requests requests
 	encoders sync.Pool     // of *zstd.Encoder
@@ -58,7 +58,8 @@ func New(d Deps) *Server {
 		deps: d, engine: d.Engine, log: d.Log, clock: d.Clock, conditional: make(chan struct{}, 1), stopping: make(chan struct{}),
 	}
 	s.metrics = newMetrics(s)
-	s.capability = capabilityStatement(d, d.Clock())
+	now := d.Clock()
+	s.capability = sync.OnceValue(func() []byte { return capabilityStatement(d, now) })
 	return s
 }
 

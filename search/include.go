@@ -157,9 +157,10 @@ func Includes(resourceType string) (include, revInclude []string) {
 	for _, name := range t.referenceNames() {
 		include = append(include, resourceType+":"+name)
 	}
-	for _, other := range fhir.Types() {
+	types := fhir.Types()
+	for _, other := range types {
 		for _, name := range tables()[other].referenceNames() {
-			if p := tables()[other].parameters[name]; len(p.targets) < len(fhir.Types()) && slices.Contains(p.targets, resourceType) {
+			if p := tables()[other].parameters[name]; len(p.targets) < len(types) && slices.Contains(p.targets, resourceType) {
 				revInclude = append(revInclude, other+":"+name)
 			}
 		}
