@@ -61,11 +61,11 @@ func multiply(b *testing.B, dsn string, times int) {
 	}
 	defer db.Close()
 	var columns string
-	if err := db.QueryRow("SELECT group_concat(name) FROM pragma_table_info('resource') WHERE name <> 'id'").Scan(&columns); err != nil {
+	if err := db.QueryRow("SELECT group_concat(name) FROM pragma_table_info('resource') WHERE name NOT IN ('id', 'num')").Scan(&columns); err != nil {
 		b.Fatal(err)
 	}
-	_, err = db.Exec("WITH RECURSIVE times (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM times WHERE n < ?) INSERT INTO resource (id, "+columns+
-		") SELECT id || '-' || n, "+columns+" FROM resource, times WHERE n < ?", times, times)
+	_, err = db.Exec("WITH RECURSIVE times (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM times WHERE n < ?) INSERT INTO resource (id, num, "+columns+
+		") SELECT id || '-' || n, num + n * (SELECT MAX(num) FROM resource), "+columns+" FROM resource, times WHERE n < ?", times, times)
 	if err != nil {
 		b.Fatal(err)
 	}
