@@ -365,9 +365,10 @@ func TestAtomTakeFails(t *testing.T) {
 // A feed that lost the entry which was taken last is read from its oldest page: after a restore, and where another server has its address.
 func TestAtomReset(t *testing.T) {
 	for name, reset := range map[string]func(*emrtest.AtomFeed) []string{
-		"shorter": func(f *emrtest.AtomFeed) []string { f.Name = "b"; return publish(f, 1, 3) },
-		"as long": func(f *emrtest.AtomFeed) []string { f.Name = "b"; return publish(f, 1, 24) },
-		"longer":  func(f *emrtest.AtomFeed) []string { f.Name = "b"; return publish(f, 100, 140) },
+		"shorter":      func(f *emrtest.AtomFeed) []string { f.Name = "b"; return publish(f, 1, 3) },
+		"of two pages": func(f *emrtest.AtomFeed) []string { f.Name = "b"; return publish(f, 1, 8) },
+		"as long":      func(f *emrtest.AtomFeed) []string { f.Name = "b"; return publish(f, 1, 24) },
+		"longer":       func(f *emrtest.AtomFeed) []string { f.Name = "b"; return publish(f, 100, 140) },
 		"other size of pages": func(f *emrtest.AtomFeed) []string {
 			publish(f, 1, 23)
 			f.Size = 2
