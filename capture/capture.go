@@ -201,10 +201,11 @@ func (s *pass) ask(ctx context.Context, keys []fhir.Key) ([]engine.Captured, err
 		for i, k := range keys {
 			wants[i].Key = k
 		}
-		copies, err := remote.Read(ctx, wants)
+		copies, bad, err := readable(ctx, remote, wants)
 		if err != nil {
 			return err
 		}
+		out = append(out, bad...)
 		for _, c := range copies {
 			if c.State == resourcemanager.Absent {
 				continue
@@ -218,6 +219,28 @@ func (s *pass) ask(ctx context.Context, keys []fhir.Key) ([]engine.Captured, err
 		return nil
 	})
 	return out, err
+}
+
+// readable reads documents. One that cannot be read does not keep the others: it is returned with the reason.
+func readable(ctx context.Context, remote resourcemanager.Remote, wants []resourcemanager.Want) ([]resourcemanager.Copy, []engine.Captured, error) {
+	copies, err := remote.Read(ctx, wants)
+	if err == nil || unavailable(err) {
+		return copies, nil, err
+	}
+	var bad []engine.Captured
+	copies = nil
+	for _, w := range wants {
+		one, err := remote.Read(ctx, []resourcemanager.Want{w})
+		if unavailable(err) {
+			return nil, nil, err
+		}
+		if err != nil {
+			bad = append(bad, engine.Captured{Key: w.Key, Err: err})
+			continue
+		}
+		copies = append(copies, one...)
+	}
+	return copies, bad, nil
 }
 
 // byRemote gives the keys of each client to fn together, in their order.
@@ -270,4 +293,12 @@ func (s *pass) recapture(ctx context.Context, keys []fhir.Key) error {
 }
 
 // unavailable reports whether an error says nothing about a document.
-func unavailable(err error) bool { return err != nil && syncerr.KindOf(err) != syncerr.Invalid }
+func unavailable(err error) bool {
+	switch {
+	case err == nil:
+		return false
+	case syncerr.KindOf(err) == syncerr.Invalid, syncerr.KindOf(err) == syncerr.TooLarge:
+		return false
+	}
+	return true
+}

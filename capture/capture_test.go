@@ -32,6 +32,7 @@ type emr struct {
 	before    func(fhir.Key)
 	refuse    string
 	untagged  bool
+	huge      string
 	quiet     bool // its answers do not say what it made of a document
 	writes    int
 }
@@ -65,6 +66,9 @@ func (s *emr) Changes(_ context.Context, after string, take func(feedreader.Item
 func (s *emr) Read(_ context.Context, wants []resourcemanager.Want) ([]resourcemanager.Copy, error) {
 	out := make([]resourcemanager.Copy, len(wants))
 	for i, w := range wants {
+		if w.Key.ID == s.huge {
+			return nil, syncerr.New(syncerr.TooLarge, "read "+w.Key.String(), "it is too large")
+		}
 		out[i] = s.docs[w.Key]
 		out[i].Key = w.Key
 	}
@@ -445,6 +449,30 @@ func TestUnreadable(t *testing.T) {
 	if parked, err := w.eng.Store().Parked(t.Context(), store.ParkedFilter{Peer: "emr"}); err != nil || len(parked) != 0 {
 		t.Errorf("%+v %v", parked, err)
 	}
+}
+
+// A document that cannot be read keeps no other one.
+func TestTooLarge(t *testing.T) {
+	w := newWorld(t, reconcile.SourceWins)
+	w.emr.huge = "b"
+	for _, id := range []string{"a", "b", "c"} {
+		w.emr.put(patient(id), doc(id, "one"))
+	}
+	w.pull()
+	if w.here("a") != "one" || w.here("c") != "one" {
+		t.Errorf("a %q, c %q", w.here("a"), w.here("c"))
+	}
+	parked, err := w.eng.Store().Parked(t.Context(), store.ParkedFilter{Direction: "pull", Peer: "emr"})
+	if err != nil || len(parked) != 1 || !strings.Contains(parked[0].Reason, "too large") || parked[0].Key != patient("b") {
+		t.Fatalf("%+v %v", parked, err)
+	}
+	w.emr.huge = ""
+	w.now = w.now.Add(time.Hour)
+	w.pull()
+	if w.here("b") != "one" {
+		t.Errorf("b %q", w.here("b"))
+	}
+	w.still()
 }
 
 // A server that changes a document before each write is not fought with: the document waits.

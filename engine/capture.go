@@ -27,6 +27,7 @@ type Captured struct {
 	Content  []byte
 	Deleted  bool
 	Modified int64
+	Err      error // why the server's copy cannot be read (too large, no document): it is parked
 }
 
 // Capture is a batch of what a server has, with the position behind it.
@@ -68,7 +69,10 @@ type captured struct {
 
 func (e *Engine) prepareCaptured(item Captured) captured {
 	c := captured{Captured: item}
-	if c.refusal = item.Key.Validate(); c.refusal != nil || item.Deleted {
+	if c.refusal = item.Key.Validate(); c.refusal == nil {
+		c.refusal = item.Err
+	}
+	if c.refusal != nil || item.Deleted {
 		return c
 	}
 	r, err := fhir.ParseAs(item.Key.Type, item.Content, e.limit)

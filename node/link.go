@@ -274,14 +274,13 @@ func (d *direction) now(ctx context.Context) (audit.Run, error) {
 // Sync runs passes now (control.Passes): what servers beside the node changed is captured, then a pull and a push, then what is new is given to
 // the servers. A server that fails keeps the parent from nothing.
 func (n *Node) Sync(ctx context.Context, which string) ([]audit.Run, error) {
-	passes := n.passes()
-	if len(passes) == 0 {
+	if n.link == nil && len(n.servers) == 0 {
 		return nil, syncerr.New(syncerr.Usage, "sync", "this node has no parent, and no server beside it").
 			WithHint("Set parent.url, or run the command at a child")
 	}
 	var out []audit.Run
 	var failed []error
-	for _, d := range passes {
+	for _, d := range n.passes() {
 		if which != control.Both && which != "" && which != d.name {
 			continue
 		}

@@ -35,7 +35,7 @@ func newServer(n *Node, name string, cfg config.Server) *server {
 		return over, nil
 	}
 	l := capture.New(n.engine, capture.Server{
-		Source: source(cfg, over), Remote: remote,
+		Source: source(cfg, over, clients.NewAtom(cfg.Feed, credential, n.deps.Transport, n.deps.Clock)), Remote: remote,
 		Traffic: func() (in, out int64) {
 			in, out = over.Traffic()
 			in2, out2 := rest.Traffic()
@@ -61,11 +61,13 @@ func newServer(n *Node, name string, cfg config.Server) *server {
 }
 
 // source returns how the changes of a server are found.
-func source(cfg config.Server, over *clients.FHIR) feedreader.Foreign {
+func source(cfg config.Server, over *clients.FHIR, atom *clients.Atom) feedreader.Foreign {
 	types := cfg.PullTypes()
 	switch {
 	case len(types) == 0:
 		return nil
+	case cfg.Changes == config.FromAtom:
+		return atom
 	case cfg.Changes == config.FromLatest:
 		return clients.NewLatest(over, types, cfg.Reach())
 	}
