@@ -53,6 +53,16 @@ push:
   enabled: true
   types: [{type: "*"}]
 
+# An EMR beside this node: what is written there becomes changes of this node, and what comes here is given to it.
+#servers:
+#  emr:
+#    openmrs: http://127.0.0.1:8080/openmrs   # or url: the base of any FHIR R4 server
+#    credential_file: data/emr.login          # user:password, or a token
+#    changes: atom                            # or history, or latest
+#    feed: [http://127.0.0.1:8080/openmrs/ws/atomfeed/patient/recent]
+#    pull: [{type: Patient}]
+#    push: [{type: Patient, client: rest}]
+
 # A record that comes from another node before one that it refers to (an observation before its patient): accept takes it,
 # hold sets it aside until the other has come, fetch asks the parent for the other. Nothing waits unseen: tributary parked list.
 #references: ` + string(d.References) + `
