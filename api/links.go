@@ -81,7 +81,7 @@ func (t *transaction) names() (map[string]fhir.Key, error) {
 		names[n] = e.key
 		if part := strings.Split(e.fullURL, "/"); len(part) >= 2 {
 			k := fhir.Key{Type: part[len(part)-2], ID: part[len(part)-1]}
-			if k.Validate() == nil {
+			if fhir.IsType(k.Type) && k.Validate() == nil {
 				_, had := short[k.String()]
 				twice[k.String()] = had
 				short[k.String()] = e.key

@@ -20,9 +20,9 @@ type References struct {
 }
 
 // refersTo returns the keys that a content refers to by relative literal references, each once, in order. What stands in a Bundle is
-// resolved in the Bundle (FHIR R4 bundle.html#references).
+// resolved in the Bundle (FHIR R4 bundle.html#references), and a REST document has none that could be told from other texts.
 func (e *Engine) refersTo(link Link, k fhir.Key, content []byte) []fhir.Key {
-	if len(content) == 0 || k.Type == "Bundle" {
+	if len(content) == 0 || k.Type == "Bundle" || fhir.IsREST(k.Type) {
 		return nil
 	}
 	found := map[fhir.Key]bool{}

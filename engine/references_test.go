@@ -80,6 +80,7 @@ func TestReferencesThatCount(t *testing.T) {
 		{"urn", "urn:uuid:7f0dbcf0-5b0c-4b0a-9b0a-5f0c6f3b7f0d", false},
 		{"conditional", "Patient?identifier=s|x", false},
 		{"no type of FHIR", "Thing/x", false},
+		{"a path", "images/logo.png", false},
 		{"not pulled", "Device/x", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -98,6 +99,22 @@ func TestReferencesThatCount(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A document that has no FHIR form waits for nothing: what looks like a link in it may be anything.
+func TestReferencesOfRESTDocuments(t *testing.T) {
+	low, top := newSite(t, "low", holding()), newSite(t, "top", engine.Config{})
+	doc, err := fhir.ParseREST("program", []byte(`{"uuid":"p","links":[{"uri":"Patient/x"}],"reference":"Patient/x"}`), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	top.edit(engine.Write{Op: engine.Update, Key: doc.Key, Body: doc})
+	c, _, err := top.Store().Get(top.ctx, doc.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ev := feed.Event{Seq: c.Seq, Key: c.Key, Action: c.Action, Stamp: c.Stamp, Content: c.Body, Size: len(c.Body)}
+	wantResult(t, low.take(follower(), ev)[0], feed.Applied)
 }
 
 // The modes: accepted as it comes unless the node holds. A pulled copy is parked with its reason and as an exception; a pushed one stays with

@@ -120,10 +120,10 @@ func readEntry(p *atom.Entry, a *aside) (AtomEntry, error) {
 		e.Categories = append(e.Categories, c.Term)
 	}
 	e.Action, e.Category = tags(e.Categories)
-	if e.Key = linkKey(e.ContentLinks["fhir"]); e.Key == (fhir.Key{}) {
-		if k := linkKey(e.ContentLinks["rest"]); fhir.IsREST(k.Type) {
-			e.Key = k
-		}
+	if k := linkKey(e.ContentLinks["fhir"]); fhir.IsType(k.Type) {
+		e.Key = k
+	} else if k := linkKey(e.ContentLinks["rest"]); fhir.IsREST(k.Type) {
+		e.Key = k
 	}
 	if a.stamp != nil {
 		if err := e.readStamp(a.stamp); err != nil {

@@ -92,5 +92,5 @@ func LocalKey(ref string) (Key, bool) {
 		return Key{}, false
 	}
 	k := Key{Type: parts[0], ID: parts[1]}
-	return k, k.Validate() == nil
+	return k, IsType(k.Type) && ValidID(k.ID) // images/logo.png is no reference, and a REST document none that FHIR knows
 }
