@@ -147,7 +147,8 @@ func (s *pass) capture(ctx context.Context, items []feedreader.Item, at *store.P
 	return s.eng.Capture(ctx, engine.Capture{Link: s.link(), Items: found, Position: at, Run: s.Counts()})
 }
 
-// untagged returns the last item of each key, without those whose tag says that nothing has changed.
+// untagged returns the last item of each key, without those that tell of no change: their tag is known, or they tell of the end of what was never
+// seen, such as what OpenMRS refused halfway.
 func (s *pass) untagged(ctx context.Context, items []feedreader.Item) ([]feedreader.Item, error) {
 	seen := map[fhir.Key]bool{}
 	var last []feedreader.Item
@@ -165,7 +166,9 @@ func (s *pass) untagged(ctx context.Context, items []feedreader.Item) ([]feedrea
 			if err != nil {
 				return err
 			}
-			if !known || it.Tag == "" || it.Tag != base.Tag || it.Deleted != base.Deleted {
+			switch {
+			case !known && it.Deleted && it.Tag == "": // it was purged before it was ever seen there: absence is no deletion
+			case !known || it.Tag == "" || it.Tag != base.Tag || it.Deleted != base.Deleted:
 				out = append(out, it)
 			}
 		}
