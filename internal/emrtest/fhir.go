@@ -52,7 +52,8 @@ func (s *Server) fhir(w http.ResponseWriter, r *http.Request, path []string, bod
 	case http.MethodPut:
 		switch why := invalid(path[0], body); {
 		case body["id"] != path[1]:
-			outcome(w, http.StatusBadRequest, "HAPI-0420: Can not update resource, resource body must contain an ID element which matches the request URL for update (PUT) operation")
+			outcome(w, http.StatusBadRequest, "HAPI-0420: Can not update resource, resource body must contain an ID element which matches "+
+				"the request URL for update (PUT) operation")
 		case why != "":
 			outcome(w, http.StatusUnprocessableEntity, why)
 		default:
@@ -61,7 +62,8 @@ func (s *Server) fhir(w http.ResponseWriter, r *http.Request, path []string, bod
 		}
 	case http.MethodDelete:
 		o.voided, o.changed = true, s.now()
-		send(w, http.StatusOK, fhirJSON, map[string]any{"resourceType": "OperationOutcome", "issue": []any{map[string]any{"severity": "information", "code": "informational"}}})
+		done := map[string]any{"severity": "information", "code": "informational"}
+		send(w, http.StatusOK, fhirJSON, map[string]any{"resourceType": "OperationOutcome", "issue": []any{done}})
 	default:
 		outcome(w, http.StatusBadRequest, "not here")
 	}

@@ -303,7 +303,8 @@ func (s *Server) allergy(w http.ResponseWriter, r *http.Request, path []string, 
 }
 
 func (o *object) reference() map[string]any {
-	return map[string]any{"uuid": o.uuid, "display": "a " + o.collection, "links": []any{map[string]any{"rel": "self", "uri": "http://emr/ws/rest/v1/" + o.collection + "/" + o.uuid}}}
+	self := map[string]any{"rel": "self", "uri": "http://emr/ws/rest/v1/" + o.collection + "/" + o.uuid}
+	return map[string]any{"uuid": o.uuid, "display": "a " + o.collection, "links": []any{self}}
 }
 
 // full is the representation that v=full asks for.
