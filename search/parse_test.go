@@ -294,6 +294,36 @@ func TestParameters(t *testing.T) {
 	}
 }
 
+// Whatever is offered is taken.
+func TestOffered(t *testing.T) {
+	includes := 0
+	for _, rt := range fhir.Types() {
+		for _, by := range Sorts(rt) {
+			if q := mustParse(t, rt, "_sort=-"+by); !q.Sort.Desc || string(q.Sort.By) != by {
+				t.Errorf("%s: %s is %+v", rt, by, q.Sort)
+			}
+		}
+		include, revInclude := Includes(rt)
+		includes += len(include) + len(revInclude)
+		for _, i := range include {
+			if q := mustParse(t, rt, "_include="+i); len(q.Include) != 1 || q.Include[0].Reverse || len(q.Include[0].Params) == 0 {
+				t.Errorf("%s: %s is %+v", rt, i, q.Include)
+			}
+		}
+		for _, i := range revInclude {
+			if q := mustParse(t, rt, "_revinclude="+i+"&_has:"+i+":_id=a"); len(q.Include) != 1 || !q.Include[0].Reverse || len(q.Include[0].Params) == 0 {
+				t.Errorf("%s: %s is %+v", rt, i, q.Include)
+			}
+		}
+	}
+	if include, revInclude := Includes("Patient"); !slices.Contains(include, "Patient:organization") || !slices.Contains(revInclude, "Observation:patient") || includes < 600 {
+		t.Errorf("%v %v, %d in all", include, revInclude, includes)
+	}
+	if include, revInclude := Includes("Nothing"); include != nil || revInclude != nil || Sorts("Nothing") != nil {
+		t.Error("a type that does not exist offers something")
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{
 		"_id=a,b", "identifier=s|v&patient=Patient/1", `identifier=a\,b\`, "_lastUpdated=ge2024-02-29T10:11:12.5Z",

@@ -15,8 +15,10 @@ import (
 const (
 	// maxPageBytes bounds the contents of a page of results; what does not fit comes on the next page.
 	maxPageBytes = 32 << 20
-	// maxCounted is up to where a total is counted that nobody asked to be accurate: counting a million rows takes seconds.
-	maxCounted = 10_000
+	// maxCounted is up to where a total is counted that nobody asked for, and maxEstimated where an estimate was: counting a million
+	// rows takes seconds.
+	maxCounted   = 1000
+	maxEstimated = 10_000
 	// maxIncluded bounds the resources that come with a page beside those found.
 	maxIncluded = 2000
 	// searchTime is how long a search may take. What takes longer would take longer again.
@@ -37,8 +39,8 @@ type SearchResult struct {
 }
 
 // Search returns a page of the resources that q finds; it is what q.Match answers for each. The total is counted on the first
-// page up to maxCounted, and in any case where q asks for it to be accurate. It returns an Unprocessable error where it took
-// longer than searchTime.
+// page up to maxCounted, to maxEstimated where an estimate is asked for, unless that takes a look at each of many resources; and in
+// any case where q asks for it to be accurate. It returns an Unprocessable error where it took longer than searchTime.
 func (s *Store) Search(ctx context.Context, q search.Query) (SearchResult, error) {
 	var out SearchResult
 	limited, cancel := context.WithTimeout(ctx, s.limits.time)
@@ -216,10 +218,13 @@ func (w *searcher) count() (n int64, counted bool, err error) {
 		return 0, false, err
 	}
 	limit := maxCounted + 1
-	if w.q.Total == search.TotalAccurate || w.q.TotalOnly {
+	switch {
+	case w.q.Total == search.TotalAccurate || w.q.TotalOnly:
 		limit = math.MaxInt32
-	} else if w.driver < 0 && !w.cheap() {
-		return 0, false, nil // each resource of the type would be asked
+	case w.driver < 0 && !w.cheap(), w.stream && len(w.q.Terms) > 1:
+		return 0, false, nil // each of many resources would be asked
+	case w.q.Total == search.TotalEstimate:
+		limit = maxEstimated + 1
 	}
 	if !w.q.MatchKinds.Content {
 		b := w.text()
