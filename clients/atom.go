@@ -17,7 +17,8 @@ import (
 
 const (
 	maxAtomPage  = 16 << 20 // bytes of a page, unpacked
-	maxAtomPages = 100_000  // that are read of a feed in a round; the next round goes on behind them
+	maxAtomPages = 10_000   // that are read forward of a feed in a round; the next round goes on behind them
+	maxAtomBack  = 100_000  // that are gone back through
 	maxAtomPlace = 1500     // bytes of the text of a place
 	maxAtomFeeds = 40       // what surely fits into it
 	// maxSearches is how often a feed's pages are gone back through in a round; more often means that they do not lead forward again.

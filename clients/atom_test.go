@@ -160,6 +160,7 @@ func TestAtomKeys(t *testing.T) {
 		{`{"rest":"/ws/rest/v1/visittype/` + id + `?v=full"}`, "visittype/" + id},
 		{`{"rest":"/ws/rest/v1/patient/` + parent + `/identifier/` + id + `?v=full"}`, "Patient/" + parent},
 		{`{"rest":"/ws/rest/v1/person/` + parent + `/name/` + id + `?v=full"}`, "Person/" + parent + " Patient/" + parent},
+		{`{"rest":"/ws/rest/v1/person/` + id + `?v=full"}`, "Person/" + id},
 		{`{"rest":"/ws/rest/v1/concept/` + parent + `/mapping/` + id + `"}`, "concept/" + parent},
 		{`/openmrs/ws/rest/v1/patient/` + id + `?v=full`, "Patient/" + id},
 		{"\n  https://other.example/openmrs/ws/fhir2/R4/Patient/" + id + "\n", "Patient/" + id},

@@ -21,7 +21,10 @@ import (
 // Every kind of wrong answer has its own error, and none moves the place.
 func TestAtomErrors(t *testing.T) {
 	page := func(body string) http.HandlerFunc {
-		return func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, body) }
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/atom+xml") // whatever it is
+			_, _ = io.WriteString(w, body)
+		}
 	}
 	status := func(code int, header ...string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {

@@ -47,7 +47,8 @@ func TestAtomPlainRequests(t *testing.T) {
 
 // Where old pages are kept no more, the oldest that is there is the beginning; a cut at that moment does no harm.
 func TestAtomOldPagesGone(t *testing.T) {
-	for _, kept := range []int{1, 3, 5} {
+	for n := range 24 {
+		kept, cut := 1+2*(n%3), 2+n/3
 		f := &emrtest.AtomFeed{Plain: kept < 5}
 		want := publish(f, 1, 23)[(kept-1)*5:]
 		calls := 0
@@ -58,7 +59,7 @@ func TestAtomOldPagesGone(t *testing.T) {
 			switch {
 			case n > 0 && n < kept:
 				w.WriteHeader(http.StatusGone)
-			case calls == 7:
+			case calls == cut:
 				w.WriteHeader(http.StatusBadGateway)
 			default:
 				return false
@@ -76,7 +77,7 @@ func TestAtomOldPagesGone(t *testing.T) {
 			got = append(got, rest...)
 		}
 		if err != nil || !slices.Equal(got, want) {
-			t.Errorf("from page %d: %v\n got %q\nwant %q", kept, err, got, want)
+			t.Errorf("from page %d, cut at %d: %v\n got %q\nwant %q", kept, cut, err, got, want)
 		}
 	}
 }
@@ -132,7 +133,7 @@ func TestAtomNumbersUp(t *testing.T) {
 
 // Forty feeds with long addresses of pages have a place all the same, and are not read again.
 func TestAtomLongPlace(t *testing.T) {
-	long := strings.Repeat("p", 80)
+	long := strings.Repeat("p", 55)
 	var feeds, want []string
 	for n := range 40 {
 		feeds = append(feeds, fmt.Sprintf("%sc%d/feed", atomBase, n))
@@ -145,4 +146,24 @@ func TestAtomLongPlace(t *testing.T) {
 	}), feeds...)
 	r.want(want...)
 	r.want()
+}
+
+// Links are asked for as they were written, at the server that was set.
+func TestAtomLinksAsWritten(t *testing.T) {
+	var asked []string
+	r := newAtom(t, http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		asked = append(asked, q.Host+q.URL.RequestURI())
+		if len(asked) == 1 {
+			_, _ = io.WriteString(w, atomOpen+`<link rel="prev-archive" href="https://EMR.example/a%2Fb%20c//x?p=%2F&amp;q=1#y"/></feed>`)
+			return
+		}
+		_, _ = io.WriteString(w, atomOpen+`</feed>`)
+	}), atomBase+"patient/feed?k=v")
+	if _, err := r.round(); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"emr.example/openmrs/ws/atomfeed/patient/feed?k=v", "emr.example/a%2Fb%20c//x?p=%2F&q=1"}
+	if len(asked) < 2 || !slices.Equal(asked[:2], want) {
+		t.Errorf("asked %q, want %q", asked, want)
+	}
 }

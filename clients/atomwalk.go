@@ -53,11 +53,7 @@ func (a *Atom) read(ctx context.Context, f *atomFeed, m atomMark) (atomPart, err
 	if doc.newest && doc.prev != w.last && doc.index(m.entry) < 0 {
 		return a.find(ctx, f, m, doc) // pages were put in between
 	}
-	p, err := doc.part(m, w)
-	if err != nil {
-		f.walk = nil
-	}
-	return p, err
+	return doc.part(m, w)
 }
 
 // part takes the entries of a page behind a mark, all where that is on another page.
@@ -156,7 +152,7 @@ func (a *Atom) goBack(ctx context.Context, f *atomFeed, m atomMark, newest *atom
 			WithHint("The server's operator has to repair the feed")
 	}
 	for {
-		if s.seen[s.at] || len(s.seen) >= maxAtomPages {
+		if s.seen[s.at] || len(s.seen) >= maxAtomBack {
 			f.search = nil
 			return atomPart{}, circle()
 		}
