@@ -48,6 +48,7 @@ func worlds() []world {
 		{name: "an equal copy confirmed", nodes: 2, allow: func(o *Options) { o.Equal = true }, play: (*stage).confirmed, check: noConflict},
 		{name: "waited under another log", nodes: 2, allow: func(o *Options) { o.Refer, o.Restores = true, true }, play: (*stage).waitedBefore},
 		{name: "a machine copied", nodes: 2, allow: func(o *Options) { o.Clones = true }, play: (*stage).copied},
+		{name: "rivals", nodes: 2, allow: func(*Options) {}, play: (*stage).rivals, check: arbiters},
 	}
 }
 

@@ -270,6 +270,40 @@ func (s *stage) copied() {
 	}
 }
 
+// rivals: both ends of a link write, and the lower one hears of the upper one's before and after it is asked; some answers are lost.
+func (s *stage) rivals() {
+	top, low := s.n.nodes[0], s.n.nodes[1]
+	k := patient(0)
+	for range 1 + s.r.IntN(3) {
+		s.write(low, k)
+	}
+	s.write(top, k)
+	s.pull(low) // holds
+	if s.maybe() {
+		s.pushes(low, fateUnanswered)
+	}
+	s.push(low)
+	low.fate = nil
+	s.pull(low)
+	if s.maybe() {
+		s.write(low, k)
+	}
+}
+
+// arbiters: a conflict is decided by the upper end of a link, never by the lower one.
+func arbiters(n *Net, views []view) []error {
+	var wrong []error
+	for i, x := range n.nodes {
+		for _, c := range views[i].conflicts {
+			if x.parent != nil {
+				wrong = append(wrong, fmt.Errorf("%s decided between %s and %s of %s, which its parent decides (core-review rule 4)",
+					x.name, c.Local.Version, c.Incoming.Version, c.Key))
+			}
+		}
+	}
+	return wrong
+}
+
 // noConflict: nobody has anything to decide.
 func noConflict(n *Net, views []view) []error {
 	var wrong []error
