@@ -17,8 +17,9 @@ type indexRow struct {
 // reindexed brings the index of a resource to its values: what is not among them is deleted, what is new is added to the rows to be
 // written. An edit changes few of the values, and each row that stays saves two writes.
 func (tx *Tx) reindexed(num uint64, existed bool, values []search.Value, rows [][]any) ([][]any, error) {
-	there := map[indexRow]bool{}
+	var there map[indexRow]bool // true for what goes
 	if existed {
+		there = map[indexRow]bool{}
 		err := tx.each("SELECT param, value, space FROM resource_index WHERE num = ?", []any{num}, func(r *sql.Rows) error {
 			var i indexRow
 			err := r.Scan(&i.param, &i.value, &i.space)
@@ -32,7 +33,7 @@ func (tx *Tx) reindexed(num uint64, existed bool, values []search.Value, rows []
 	for _, v := range values {
 		i := indexRow{v.Param, strings.TrimRight(v.Value, " "), v.Space}
 		if _, ok := there[i]; ok {
-			there[i] = false // it stays
+			there[i] = false
 			continue
 		}
 		rows = append(rows, []any{num, i.param, i.value, i.space})

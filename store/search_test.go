@@ -378,6 +378,7 @@ func (w *searchWorld) pagesUnderWrites(query string) {
 	}
 	w.put(clean)
 }
+
 // A page has at most so many bytes of content, and at least one resource.
 func TestSearchBoundsBytes(t *testing.T) {
 	w := newSearchWorld(t, "sqlite", testdb.SQLite(t))
