@@ -1,7 +1,9 @@
 package push
 
 import (
+	"cmp"
 	"context"
+	"slices"
 
 	"github.com/tributary-sync/tributary/feed"
 	"github.com/tributary-sync/tributary/fhir"
@@ -70,7 +72,9 @@ func (s *pass) together(ctx context.Context, k fhir.Key, refused map[fhir.Key]st
 		}
 		out = append(out, events...)
 	}
-	return out, nil
+	// In the order of the log, as everything that is sent; the changes of a transaction stand together in it.
+	slices.SortStableFunc(out, func(a, b feed.Event) int { return cmp.Compare(a.Seq, b.Seq) })
+	return slices.CompactFunc(out, func(a, b feed.Event) bool { return a.Seq == b.Seq }), nil
 }
 
 // again returns what is sent in the place of a refused copy.

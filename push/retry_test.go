@@ -45,3 +45,32 @@ func TestPushRetriesACircle(t *testing.T) {
 		}
 	}
 }
+
+// What is sent again together stands in the order of the log, also where the copy that refers to the other one was changed since.
+func TestPushRetriesInOrder(t *testing.T) {
+	w := newWorld(t, push.Config{Batch: 1})
+	w.top = engine.New(w.top.Store(), engine.Config{References: engine.References{Hold: true}})
+	refer := func(id, to, language string) {
+		t.Helper()
+		r, err := fhir.Parse([]byte(`{"resourceType":"Basic","id":"`+id+`","language":"`+language+`","subject":{"reference":"Basic/`+to+`"}}`), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.eng.Author(w.ctx, "t", []engine.Write{{Op: engine.Update, Key: r.Key, Body: r}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	refer("a", "b", "en")
+	w.want("it refers to nothing", "a")
+	refer("b", "a", "en")
+	w.want("that is not there", "b")
+	refer("a", "b", "fr")
+	w.now = w.now.Add(2 * time.Minute)
+	_, sent := w.pass()
+	if got := strings.Join(sent, ", "); !strings.HasPrefix(got, "b a") {
+		t.Errorf("sent %q", got)
+	}
+	if p := w.parked(); len(p) != 0 {
+		t.Errorf("%+v", p)
+	}
+}
