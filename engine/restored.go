@@ -89,7 +89,7 @@ func (e *Engine) ConfirmRestored(ctx context.Context, confirm Confirm) (bool, er
 	if err != nil || suspects == nil {
 		return false, err
 	}
-	own, _, err := e.unconfirmed(ctx, suspects, confirm)
+	own, sure, _, err := e.unconfirmed(ctx, suspects, confirm)
 	if err != nil {
 		return false, err
 	}
@@ -97,7 +97,7 @@ func (e *Engine) ConfirmRestored(ctx context.Context, confirm Confirm) (bool, er
 		return false, e.store.Write(ctx, func(tx *store.Tx) error { return tx.SetState(stateSuspects, "") })
 	}
 	now := e.store.Identity().Replica
-	return true, e.reincarnate(ctx, "its parent does not have what it wrote before the copy was made", "", suspects, func(tx *store.Tx) ([]store.Row, error) {
+	return true, e.reincarnate(ctx, "its parent does not have what it wrote before the copy was made", "", suspects, sure, func(tx *store.Tx) ([]store.Row, error) {
 		return withLater(tx, now, own)
 	})
 }
@@ -140,11 +140,11 @@ func (e *Engine) RestoredLate(ctx context.Context, why, epoch string, pushed uin
 	for _, r := range servers { // their ticks were minted here
 		suspects = append(suspects, Suspect{r, pushed})
 	}
-	own, head, err := e.unconfirmed(ctx, suspects, confirm)
+	own, sure, head, err := e.unconfirmed(ctx, suspects, confirm)
 	if err != nil {
 		return err
 	}
-	return e.reincarnate(ctx, why, epoch, suspects, func(tx *store.Tx) ([]store.Row, error) {
+	return e.reincarnate(ctx, why, epoch, suspects, sure, func(tx *store.Tx) ([]store.Row, error) {
 		since, err := tx.OwnAbove(old, head) // what an application wrote while the peer was asked
 		return slices.Concat(own, since), err
 	})
@@ -158,12 +158,10 @@ func (e *Engine) serverReplicas(ctx context.Context) (out []version.Replica, err
 	return out, err
 }
 
-// unconfirmed returns the rows of the suspects that the peer does not have with the same content, in the order of the log, and the
-// head of the log up to which it was looked.
-func (e *Engine) unconfirmed(ctx context.Context, suspects []Suspect, confirm Confirm) ([]store.Row, uint64, error) {
-	var own []store.Row
-	var head uint64
-	err := e.store.Read(ctx, func(r *store.Reader) error {
+// unconfirmed returns the rows of the suspects that the peer does not have as the same write, in the order of the log, those that it has, and
+// the head of the log up to which it was looked.
+func (e *Engine) unconfirmed(ctx context.Context, suspects []Suspect, confirm Confirm) (own, sure []store.Row, head uint64, err error) {
+	err = e.store.Read(ctx, func(r *store.Reader) error {
 		for _, s := range suspects {
 			rows, err := r.OwnAbove(s.Replica, s.Pushed)
 			if err != nil {
@@ -176,7 +174,7 @@ func (e *Engine) unconfirmed(ctx context.Context, suspects []Suspect, confirm Co
 		return err
 	})
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, 0, err
 	}
 	slices.SortFunc(own, func(a, b store.Row) int { return cmp.Compare(a.Seq, b.Seq) })
 	confirmed := map[feed.Ref]version.Stamp{}
@@ -187,7 +185,7 @@ func (e *Engine) unconfirmed(ctx context.Context, suspects []Suspect, confirm Co
 		}
 		got, err := confirm(ctx, refs)
 		if err != nil {
-			return nil, 0, err
+			return nil, nil, 0, err
 		}
 		for _, ev := range got {
 			confirmed[feed.Ref{Key: ev.Key, Version: ev.Stamp.Version}] = ev.Stamp
@@ -195,9 +193,12 @@ func (e *Engine) unconfirmed(ctx context.Context, suspects []Suspect, confirm Co
 	}
 	own = slices.DeleteFunc(own, func(row store.Row) bool {
 		s, ok := confirmed[feed.Ref{Key: row.Key, Version: row.Stamp.Version}]
-		return ok && s.SameWrite(row.Stamp)
+		if ok = ok && s.SameWrite(row.Stamp); ok {
+			sure = append(sure, row)
+		}
+		return ok
 	})
-	return own, head, nil
+	return own, sure, head, nil
 }
 
 // announce tells the audit and `tributary status` that the database goes on under a new replica.
@@ -214,7 +215,7 @@ func (e *Engine) announce(tx *store.Tx, old version.Replica, why string, again i
 }
 
 // reincarnate gives the database a new replica under which the rows are written again.
-func (e *Engine) reincarnate(ctx context.Context, why, epoch string, suspects []Suspect, rows func(*store.Tx) ([]store.Row, error)) error {
+func (e *Engine) reincarnate(ctx context.Context, why, epoch string, suspects []Suspect, sure []store.Row, rows func(*store.Tx) ([]store.Row, error)) error {
 	old := e.store.Identity().Replica
 	return e.store.Reincarnate(ctx, func(tx *store.Tx) error {
 		again, err := rows(tx)
@@ -239,7 +240,7 @@ func (e *Engine) reincarnate(ctx context.Context, why, epoch string, suspects []
 				return err
 			}
 		}
-		newest, err := relabel(tx, again, last)
+		newest, err := relabel(tx, again, sure, last)
 		if err != nil {
 			return err
 		}
@@ -247,10 +248,14 @@ func (e *Engine) reincarnate(ctx context.Context, why, epoch string, suspects []
 	})
 }
 
-// relabel writes rows again under the new replica, in their order, with the entries of the old replicas cut to their last sure ticks. It
-// returns the newest name of each key.
-func relabel(tx *store.Tx, again []store.Row, last map[version.Replica]map[string]uint64) (map[fhir.Key]version.Version, error) {
+// relabel writes rows again under the new replica, in their order, with the entries of the old replicas cut to their last sure ticks, which
+// for a key are also those of its rows that were confirmed. It returns the newest name of each key.
+func relabel(tx *store.Tx, again, sure []store.Row, last map[version.Replica]map[string]uint64) (map[fhir.Key]version.Version, error) {
 	seen := map[fhir.Key]version.Vector{}
+	confirmed := map[fhir.Key][]store.Row{}
+	for _, row := range sure {
+		confirmed[row.Key] = append(confirmed[row.Key], row)
+	}
 	newest := map[fhir.Key]version.Version{}
 	for _, row := range again {
 		v, err := tx.NextTick(row.Key.Type)
@@ -266,6 +271,11 @@ func relabel(tx *store.Tx, again []store.Row, last map[version.Replica]map[strin
 			s.Vector = s.Vector.Cut(replica, ticks[row.Key.Type])
 			if s.Origin.Replica == replica && s.Origin.Tick > ticks[row.Key.Type] {
 				s.Origin, s.Author = v, v.Replica
+			}
+		}
+		for _, before := range confirmed[row.Key] {
+			if before.Seq < row.Seq {
+				s.Vector = s.Vector.With(before.Stamp.Version)
 			}
 		}
 		s.Vector = s.Vector.Union(seen[row.Key]).With(v)

@@ -11,6 +11,7 @@ import (
 	"github.com/tributary-sync/tributary/engine"
 	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/node"
+	"github.com/tributary-sync/tributary/store"
 	"github.com/tributary-sync/tributary/syncerr"
 	"github.com/tributary-sync/tributary/version"
 )
@@ -236,5 +237,60 @@ func TestSameContentInBothLives(t *testing.T) {
 	theirs, _, perr := parent.Engine().Store().Get(ctx, k)
 	if err != nil || perr != nil || mine.Stamp.Version != theirs.Stamp.Version || !mine.Stamp.SameWrite(theirs.Stamp) {
 		t.Errorf("one version, two writes:\n%+v\n%+v\n%v %v", mine.Stamp, theirs.Stamp, err, perr)
+	}
+}
+
+// What the parent confirms of a copy stays seen by what was written on it afterwards, under its new name too: nobody takes the one for a rival
+// of the other.
+func TestConfirmedStaysSeen(t *testing.T) {
+	ctx := context.Background()
+	parent := start(t, "parent", nil, node.Deps{}, nil)
+	child := start(t, "child", parent, node.Deps{}, nil)
+	child.write(t, "Patient", "common", "x")
+	parent.await(t, "Patient", "common")
+	child.stop()
+	db, nonce := child.cfg.Store.DSN, filepath.Join(filepath.Dir(child.cfg.Node.DataDir), "."+filepath.Base(child.cfg.Node.DataDir)+".nonce")
+	n := again(t, child.cfg)
+	put(t, n, "p") // in the copy, and pushed after it was made
+	end(t, n)
+	first := map[string][]byte{db: read(t, db), nonce: read(t, nonce)}
+	n = again(t, child.cfg)
+	put(t, n, "later")
+	if _, err := n.Sync(ctx, "both"); err != nil {
+		t.Fatal(err)
+	}
+	end(t, n)
+	for path, b := range first {
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n = again(t, child.cfg)
+	k := fhir.Key{Type: "Patient", ID: "p"}
+	before, _, err := n.Engine().Store().Get(ctx, k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n.Engine().Author(ctx, "test", []engine.Write{{Op: engine.Delete, Key: k}}); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if _, err := n.Sync(ctx, "both"); err != nil && syncerr.KindOf(err) != syncerr.EpochChanged {
+			t.Fatal(err)
+		}
+	}
+	mine, _, err := n.Engine().Store().Get(ctx, k)
+	theirs, _, perr := parent.Engine().Store().Get(ctx, k)
+	if err != nil || perr != nil || mine.Stamp.Version.Replica == before.Stamp.Version.Replica || mine.Stamp.Version != theirs.Stamp.Version || !theirs.Stamp.Deleted {
+		t.Errorf("child %+v, parent %+v; %v %v", mine.Stamp, theirs.Stamp, err, perr)
+	}
+	if !mine.Stamp.Vector.Contains(before.Stamp.Version) {
+		t.Errorf("%s has not seen %s, which it was written on", mine.Stamp.Version, before.Stamp.Version)
+	}
+	for _, st := range []*node.Node{n, parent.Node} {
+		rows, err := st.Engine().Store().Conflicts(ctx, store.ConflictFilter{Limit: 10})
+		if err != nil || len(rows) != 0 {
+			t.Errorf("%+v %v", rows, err)
+		}
 	}
 }
