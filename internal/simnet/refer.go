@@ -50,8 +50,8 @@ func (n *Net) fulfil(ctx context.Context) error {
 		}
 	}
 	for i, x := range n.nodes {
-		for _, row := range views[i].rows {
-			for _, r := range fhir.References(row.Content) {
+		for _, content := range views[i].contents() {
+			for _, r := range fhir.References(content) {
 				to, ok := fhir.LocalKey(r.Text)
 				if !ok || have[to] {
 					continue
@@ -68,6 +68,24 @@ func (n *Net) fulfil(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// contents returns all that a node keeps anywhere: what is parked at one may be all that is left of it.
+func (v view) contents() [][]byte {
+	var out [][]byte
+	for _, row := range v.rows {
+		out = append(out, row.Content)
+	}
+	for _, h := range v.held {
+		out = append(out, h.Content)
+	}
+	for _, p := range v.parked {
+		out = append(out, p.Content)
+	}
+	for _, c := range v.conflicts {
+		out = append(out, c.LocalContent, c.IncomingContent)
+	}
+	return out
 }
 
 // checkWaits: at a node that holds, no copy of another node's content stands in the log before what it refers to was here.
