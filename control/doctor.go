@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -39,6 +40,7 @@ func (c *Control) Doctor(ctx context.Context) ([]Check, error) {
 		if r := s.Node.Restored; r != nil && s.Time-r.At < restoredFor {
 			out = append(out, Check{Name: "restore", Level: Warn, Detail: r.sentence(), Hint: "`tributary verify` shows whether this node and its parent agree again"})
 		}
+		out = append(out, c.checkServers(s)...)
 		out = append(out, checkChildren(s.Children)...)
 		out = append(out, c.checkHistory(ctx)...)
 		out = append(out, c.checkWaiting(ctx, s)...)
@@ -209,6 +211,33 @@ func checkChildren(children []Child) []Check {
 		if k.Cloned != 0 {
 			what, hint := k.cloned()
 			out = append(out, Check{Name: "child", Level: Fail, Detail: what, Hint: hint})
+		}
+	}
+	return out
+}
+
+// checkServers says of each server beside the node whether it answers, and since when it was given nothing: the log is kept for it.
+func (c *Control) checkServers(s Status) []Check {
+	var out []Check
+	for _, v := range s.Servers {
+		k := Check{Name: "server " + v.Name, Level: OK, Detail: v.URL + " answers"}
+		_, warning, err := config.ReadServerCredential(v.Name, c.cfg.Servers[v.Name])
+		keep := c.cfg.History.Keep.Std().Milliseconds()
+		switch last := cmp.Or(v.Capture.LastError, v.Deliver.LastError); {
+		case err != nil:
+			k = failed(k.Name, err)
+		case last != "":
+			k.Level, k.Detail, k.Hint = Fail, last, "See that "+v.URL+" runs and takes the credential; nothing is lost, this node tries again by itself"
+		case v.Capture.LastSuccess == 0 && v.Deliver.LastSuccess == 0:
+			k.Level, k.Detail = Warn, v.URL+" was not met yet"
+			k.Hint = "`tributary sync` tries it now"
+		}
+		if v.Deliver.Backlog > 0 && keep > 0 && s.Time-v.Deliver.LastSuccess > keep {
+			k.Hint += ". What it was not given is kept though older than history.keep: take it out of servers in the configuration if it does not come back"
+		}
+		out = append(out, k)
+		if warning != "" {
+			out = append(out, Check{Name: k.Name, Level: Warn, Detail: warning})
 		}
 	}
 	return out

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tributary-sync/tributary/config"
 	"github.com/tributary-sync/tributary/control"
 	"github.com/tributary-sync/tributary/feed"
 	"github.com/tributary-sync/tributary/reconcile"
@@ -62,6 +63,11 @@ func TestDoctorOnAHealthyNode(t *testing.T) {
 	}
 }
 
+func beside(credential string) map[string]config.Server {
+	types := []config.TypeRule{{Type: "Patient"}}
+	return map[string]config.Server{"emr": {URL: "http://127.0.0.1:8081/fhir", Changes: config.FromHistory, CredentialFile: credential, Pull: types, Push: types}}
+}
+
 func TestDoctorFindsWhatIsWrong(t *testing.T) {
 	answer := func(p control.Probe, err error) control.Prober {
 		return prober(func(context.Context) (control.Probe, error) { return p, err })
@@ -91,6 +97,16 @@ func TestDoctorFindsWhatIsWrong(t *testing.T) {
 			w.run(control.Push, "1", "done", "")
 			w.passes.links = []control.LinkState{{Direction: control.Push, Enabled: true, LastError: "cut"}}
 		}, fine, "push", control.Warn, "the last attempt: cut", "tributary sync"},
+		{"a server that is away", func(w *world) {
+			w.cfg.Servers = beside("")
+			w.passes.links = []control.LinkState{{Direction: control.Pull, Server: "emr", Enabled: true, LastError: "no route to host"}}
+		}, fine, "server emr", control.Fail, "no route to host", "takes the credential"},
+		{"a server that was never met", func(w *world) { w.cfg.Servers = beside("") }, fine, "server emr", control.Warn, "not met yet", "tributary sync"},
+		{"a server's credential", func(w *world) { w.cfg.Servers = beside("/nowhere/emr") }, fine, "server emr", control.Fail, "there is no file", "user:password"},
+		{"a server that keeps the log", func(w *world) {
+			w.cfg.Servers = beside("")
+			edit(w.t, w.eng, "p", "A")
+		}, fine, "server emr", control.Warn, "not met yet", "older than history.keep"},
 		{"no credential", func(w *world) { w.cfg.Parent.Credential = "" }, fine, "credential", control.Fail, "no file is named", "child add"},
 		{"a configuration that warns", func(w *world) { w.cfg.Parent.URL = "http://district.example" }, fine, "configuration", control.Warn, "plain http", ""},
 		{"a configuration that is wrong", func(w *world) { w.cfg.Node.Listen = "nowhere" }, fine, "configuration", control.Fail, "node.listen", ""},
