@@ -116,12 +116,6 @@ func connect(ctx context.Context, opts Options, create bool) (*Store, error) {
 	if s.writer, s.reader, err = d.open(opts, create); err != nil {
 		return nil, withClose(s, err)
 	}
-	for _, g := range []*gorm.DB{s.writer, s.reader} {
-		// GORM parses a model at its first use, and two goroutines that are the first race with each other.
-		if err := (&gorm.Statement{DB: g}).Parse(&participantRow{}); err != nil {
-			return nil, withClose(s, syncerr.Wrap(syncerr.Internal, "open database", err))
-		}
-	}
 	if s.limit, err = d.check(ctx, s.writer); err != nil {
 		return nil, withClose(s, err)
 	}
