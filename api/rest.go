@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -361,6 +362,7 @@ func restHeaders(h http.Header, c store.Current) {
 	}
 	h.Set("ETag", etag(c.Stamp.Version.String()))
 	h.Set("Last-Modified", time.UnixMilli(c.Committed).UTC().Format(http.TimeFormat))
+	h.Set("Tributary-Committed", strconv.FormatInt(c.Committed, 10)) // the same in milliseconds: there is no meta that could tell it
 }
 
 // restBase returns the base by which the caller came: links in an answer lead back the same way.

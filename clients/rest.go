@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -340,6 +341,9 @@ func (a answer) tag() string {
 }
 
 func (a answer) modified() time.Time {
+	if ms, err := strconv.ParseInt(a.header.Get("Tributary-Committed"), 10, 64); err == nil {
+		return time.UnixMilli(ms)
+	}
 	t, err := http.ParseTime(a.header.Get("Last-Modified"))
 	if err != nil {
 		return time.Time{}

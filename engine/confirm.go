@@ -154,7 +154,7 @@ func (e *Engine) unite(tx *store.Tx, link Link, ev feed.Event, r feed.Receipt) e
 }
 
 // adopt gives the own copy the name under which a parent that knows no stamps wrote it (DESIGN.md 4.1, Over fhir and rest). Where the own
-// copy was changed meanwhile it has only seen that version.
+// copy is another one by now, changed here or come down from the parent, it has only seen that version.
 func (e *Engine) adopt(tx *store.Tx, link Link, ev feed.Event, r feed.Receipt) error {
 	cur, ok, err := tx.Current(ev.Key)
 	if err != nil || !ok || r.Stamp.IsZero() || !cur.Stamp.Vector.Contains(ev.Stamp.Version) {
@@ -164,7 +164,7 @@ func (e *Engine) adopt(tx *store.Tx, link Link, ev feed.Event, r feed.Receipt) e
 		return err
 	}
 	s, mark := cur.Stamp.Seeing(r.Stamp.Vector), ""
-	if r.Stamp.SameContent(cur.Stamp) {
+	if cur.Stamp.Version == ev.Stamp.Version && r.Stamp.SameContent(cur.Stamp) {
 		from := r.Stamp
 		if row, ok, err := tx.Event(feed.Ref{Key: ev.Key, Version: r.Stamp.Version}); err != nil {
 			return err
