@@ -33,7 +33,7 @@ type Parked struct {
 const parkedColumns = "uuid, direction, peer, type, id, epoch, seq, unit, unit_size, action, stamp, content, reason, kind, attempts, parked_at, next_retry"
 
 // Park keeps an event with its reason. There is one row a key, peer and direction: a later version of the key takes the place
-// of an earlier one, and the same version keeps its count of attempts.
+// of an earlier one, never the other way round, and the same version keeps its count of attempts.
 func (tx *Tx) Park(p Parked) error {
 	stamp, err := json.Marshal(p.Stamp)
 	if err != nil {
@@ -55,6 +55,8 @@ func (tx *Tx) Park(p Parked) error {
 		}
 		if old.Version == p.Stamp.Version {
 			p.Attempts, p.ParkedAt = attempts+1, parseTime(at)
+		} else if !p.Stamp.Version.IsZero() && old.Vector.Contains(p.Stamp.Version) {
+			return nil // an earlier one that was tried again with its transaction: the later one still waits
 		}
 		if err := tx.exec("DELETE FROM sync_parked WHERE uuid = ?", uuid); err != nil {
 			return err
