@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/tributary-sync/tributary/audit"
+	"github.com/tributary-sync/tributary/config"
 	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/version"
 )
@@ -46,6 +47,9 @@ func (n *Net) checkUnits(views []view) []error {
 			continue
 		}
 		for i, v := range views {
+			if n.nodes[i].waits == config.FetchReferences {
+				continue // it asks for what a copy refers to, and that comes alone
+			}
 			came := 0
 			for _, m := range members {
 				for _, row := range v.rows {
