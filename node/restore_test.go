@@ -121,12 +121,7 @@ func TestRestartIsNoRestore(t *testing.T) {
 // not confirm of that time is written again, so that no version stands for two changes (core-review rule 8).
 func TestBackupOfASecondLife(t *testing.T) {
 	ctx := context.Background()
-	parent := start(t, "parent", nil, node.Deps{}, nil)
-	child := start(t, "child", parent, node.Deps{}, nil)
-	child.write(t, "Patient", "common", "x")
-	parent.await(t, "Patient", "common")
-	child.stop()
-	db, nonce := child.cfg.Store.DSN, filepath.Join(filepath.Dir(child.cfg.Node.DataDir), "."+filepath.Base(child.cfg.Node.DataDir)+".nonce")
+	parent, child, db, nonce := met(t)
 	first := map[string][]byte{db: read(t, db), nonce: read(t, nonce)}
 
 	n := again(t, child.cfg)
@@ -135,31 +130,19 @@ func TestBackupOfASecondLife(t *testing.T) {
 		t.Fatal(err)
 	}
 	end(t, n)
-	for path, b := range first {
-		if err := os.WriteFile(path, b, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	putBack(t, first)
 	n = again(t, child.cfg)
 	put(t, n, "second-life") // bears the version that first-life has at the parent
 	end(t, n)
 	backup := read(t, db)
 	n = again(t, child.cfg)
-	for range 2 {
-		if _, err := n.Sync(ctx, "both"); err != nil && syncerr.KindOf(err) != syncerr.EpochChanged {
-			t.Fatal(err)
-		}
-	}
+	settle(t, n, 2)
 	end(t, n)
 	if err := os.WriteFile(db, backup, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	n = again(t, child.cfg)
-	for range 3 {
-		if _, err := n.Sync(ctx, "both"); err != nil && syncerr.KindOf(err) != syncerr.EpochChanged {
-			t.Fatal(err)
-		}
-	}
+	settle(t, n, 3)
 	versions := map[version.Version]string{}
 	for _, id := range []string{"first-life", "second-life"} {
 		k := fhir.Key{Type: "Patient", ID: id}
@@ -172,6 +155,38 @@ func TestBackupOfASecondLife(t *testing.T) {
 			t.Errorf("%s stands for %s and for %s", mine.Stamp.Version, other, id)
 		}
 		versions[mine.Stamp.Version] = id
+	}
+}
+
+// met returns a parent, a stopped child that has pushed to it, and the child's database and nonce files.
+func met(t *testing.T) (parent, child *running, db, nonce string) {
+	t.Helper()
+	parent = start(t, "parent", nil, node.Deps{}, nil)
+	child = start(t, "child", parent, node.Deps{}, nil)
+	child.write(t, "Patient", "common", "x")
+	parent.await(t, "Patient", "common")
+	child.stop()
+	dir := filepath.Clean(child.cfg.Node.DataDir)
+	return parent, child, child.cfg.Store.DSN, filepath.Join(filepath.Dir(dir), "."+filepath.Base(dir)+".nonce")
+}
+
+// putBack writes files as they were.
+func putBack(t *testing.T, files map[string][]byte) {
+	t.Helper()
+	for path, b := range files {
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// settle lets a node meet its parent, that it may learn from it that it was restored.
+func settle(t *testing.T, n *node.Node, passes int) {
+	t.Helper()
+	for range passes {
+		if _, err := n.Sync(context.Background(), "both"); err != nil && syncerr.KindOf(err) != syncerr.EpochChanged {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -206,12 +221,7 @@ func put(t *testing.T, n *node.Node, id string) {
 // name of its own.
 func TestSameContentInBothLives(t *testing.T) {
 	ctx := context.Background()
-	parent := start(t, "parent", nil, node.Deps{}, nil)
-	child := start(t, "child", parent, node.Deps{}, nil)
-	child.write(t, "Patient", "common", "x")
-	parent.await(t, "Patient", "common")
-	child.stop()
-	db, nonce := child.cfg.Store.DSN, filepath.Join(filepath.Dir(child.cfg.Node.DataDir), "."+filepath.Base(child.cfg.Node.DataDir)+".nonce")
+	parent, child, db, nonce := met(t)
 	first := map[string][]byte{db: read(t, db), nonce: read(t, nonce)}
 
 	n := again(t, child.cfg)
@@ -220,18 +230,10 @@ func TestSameContentInBothLives(t *testing.T) {
 		t.Fatal(err)
 	}
 	end(t, n)
-	for path, b := range first {
-		if err := os.WriteFile(path, b, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	putBack(t, first)
 	n = again(t, child.cfg)
 	put(t, n, "same")
-	for range 3 {
-		if _, err := n.Sync(ctx, "both"); err != nil && syncerr.KindOf(err) != syncerr.EpochChanged {
-			t.Fatal(err)
-		}
-	}
+	settle(t, n, 3)
 	k := fhir.Key{Type: "Patient", ID: "same"}
 	mine, _, err := n.Engine().Store().Get(ctx, k)
 	theirs, _, perr := parent.Engine().Store().Get(ctx, k)
@@ -244,12 +246,7 @@ func TestSameContentInBothLives(t *testing.T) {
 // of the other.
 func TestConfirmedStaysSeen(t *testing.T) {
 	ctx := context.Background()
-	parent := start(t, "parent", nil, node.Deps{}, nil)
-	child := start(t, "child", parent, node.Deps{}, nil)
-	child.write(t, "Patient", "common", "x")
-	parent.await(t, "Patient", "common")
-	child.stop()
-	db, nonce := child.cfg.Store.DSN, filepath.Join(filepath.Dir(child.cfg.Node.DataDir), "."+filepath.Base(child.cfg.Node.DataDir)+".nonce")
+	parent, child, db, nonce := met(t)
 	n := again(t, child.cfg)
 	put(t, n, "p") // in the copy, and pushed after it was made
 	end(t, n)
@@ -260,11 +257,7 @@ func TestConfirmedStaysSeen(t *testing.T) {
 		t.Fatal(err)
 	}
 	end(t, n)
-	for path, b := range first {
-		if err := os.WriteFile(path, b, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	putBack(t, first)
 	n = again(t, child.cfg)
 	k := fhir.Key{Type: "Patient", ID: "p"}
 	before, _, err := n.Engine().Store().Get(ctx, k)
@@ -274,11 +267,7 @@ func TestConfirmedStaysSeen(t *testing.T) {
 	if _, err := n.Engine().Author(ctx, "test", []engine.Write{{Op: engine.Delete, Key: k}}); err != nil {
 		t.Fatal(err)
 	}
-	for range 3 {
-		if _, err := n.Sync(ctx, "both"); err != nil && syncerr.KindOf(err) != syncerr.EpochChanged {
-			t.Fatal(err)
-		}
-	}
+	settle(t, n, 3)
 	mine, _, err := n.Engine().Store().Get(ctx, k)
 	theirs, _, perr := parent.Engine().Store().Get(ctx, k)
 	if err != nil || perr != nil || mine.Stamp.Version.Replica == before.Stamp.Version.Replica || mine.Stamp.Version != theirs.Stamp.Version || !theirs.Stamp.Deleted {
