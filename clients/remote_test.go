@@ -2,23 +2,16 @@ package clients_test
 
 import (
 	"fmt"
-	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/tributary-sync/tributary/api"
 	"github.com/tributary-sync/tributary/clients"
-	"github.com/tributary-sync/tributary/config"
-	"github.com/tributary-sync/tributary/control"
-	"github.com/tributary-sync/tributary/engine"
 	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/internal/emrtest"
 	"github.com/tributary-sync/tributary/resourcemanager"
-	"github.com/tributary-sync/tributary/store"
 )
 
 // peer is a FHIR server with a client of it.
@@ -44,18 +37,7 @@ func newFHIRServer(t *testing.T, set func(*emrtest.FHIRServer)) (*emrtest.FHIRSe
 // newNodePeer is the API of a node over a database of its own.
 func newNodePeer(t *testing.T) peer {
 	t.Helper()
-	st, err := store.Create(t.Context(), store.Options{DSN: filepath.Join(t.TempDir(), "n.db"), Volatile: true, Clock: time.Now}, "district", 10)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := st.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	eng, mux := engine.New(st, engine.Config{}), http.NewServeMux()
-	deps := api.Deps{Engine: eng, Clock: time.Now, Control: control.New(eng, config.Config{}, nil, control.Deps{}), Version: "test", URL: "http://node.example"}
-	api.New(deps).Register(mux)
+	_, mux := atomNode(t)
 	srv := httptest.NewServer(mux)
 	t.Cleanup(srv.Close)
 	f := clients.NewFHIR(srv.URL+"/fhir/R4", secret(""), srv.Client().Transport, time.Now)
