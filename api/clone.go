@@ -43,12 +43,13 @@ func (s *Server) single(r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if lives.Cloned == 0 && id != "" && lives.Last != id && len(lives.Seen) > 0 && r.URL.Path != whoPath {
-		// It asked who this is, and another came since: what that one sent under their common name it has not seen, unless it asks again.
+	if lives.Cloned == 0 && id != "" && r.URL.Path != whoPath && (lives.Last != id && len(lives.Seen) > 0 || n < lives.Since(id)) {
+		// It asked who this is, and another came since: what that one sent under their common name it has not seen, unless it asks again. What it
+		// sent before it did so comes too late as well.
 		return syncerr.New(syncerr.EpochChanged, "sync", "another process of child %q was here since this one asked who this node is", c.Name)
 	}
-	if lives.Cloned == 0 && s.requests.newest(c.ID+"/"+id, n) && meet(&lives, id) {
-		if lives, err = s.meet(r, c, id); err != nil {
+	if lives.Cloned == 0 && s.requests.newest(c.ID+"/"+id, n) && meet(&lives, id, n) {
+		if lives, err = s.meet(r, c, id, n); err != nil {
 			return err
 		}
 	}
@@ -79,11 +80,11 @@ func (q *requests) newest(process string, n uint64) bool {
 }
 
 // meet notes that a process of a child came, on what other requests have noted by now.
-func (s *Server) meet(r *http.Request, c Caller, id string) (store.Lives, error) {
+func (s *Server) meet(r *http.Request, c Caller, id string, n uint64) (store.Lives, error) {
 	var lives store.Lives
 	err := s.engine.Store().Write(r.Context(), func(tx *store.Tx) error {
 		var err error
-		if lives, err = tx.Lives(c.ID); err != nil || lives.Cloned != 0 || !meet(&lives, id) {
+		if lives, err = tx.Lives(c.ID); err != nil || lives.Cloned != 0 || !meet(&lives, id, n) {
 			return err
 		}
 		if slices.ContainsFunc(lives.Seen, func(l store.Life) bool { return l.Returns > maxReturns }) {
@@ -97,18 +98,21 @@ func (s *Server) meet(r *http.Request, c Caller, id string) (store.Lives, error)
 	return lives, err
 }
 
-// meet notes that the process of that id came, and reports whether that is news. A client that says no id is not looked at.
-func meet(lives *store.Lives, id string) bool {
+// meet notes that the process of that id came with its nth request, and reports whether that is news. A client that says no id is not looked at.
+func meet(lives *store.Lives, id string, n uint64) bool {
 	if id == "" || lives.Last == id {
 		return false
 	}
 	lives.Last = id
 	switch i := slices.IndexFunc(lives.Seen, func(l store.Life) bool { return l.ID == id }); {
 	case i < 0:
-		lives.Seen = append(lives.Seen, store.Life{ID: id})
+		lives.Seen = append(lives.Seen, store.Life{ID: id, Since: n})
 		lives.Seen = lives.Seen[max(0, len(lives.Seen)-maxLives):]
-	case i < len(lives.Seen)-1:
-		lives.Seen[i].Returns++
+	default:
+		if i < len(lives.Seen)-1 {
+			lives.Seen[i].Returns++
+		}
+		lives.Seen[i].Since = n
 	}
 	return true
 }
