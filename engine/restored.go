@@ -249,12 +249,13 @@ func (e *Engine) reincarnate(ctx context.Context, why, epoch string, suspects []
 }
 
 // relabel writes rows again under the new replica, in their order, with the entries of the old replicas cut to their last sure ticks, which
-// for a key are also those of its rows that were confirmed. It returns the newest name of each key.
+// for a key are also those of its rows that were confirmed, and those that copies of others had seen which were written over here. It returns
+// the newest name of each key.
 func relabel(tx *store.Tx, again, sure []store.Row, last map[version.Replica]map[string]uint64) (map[fhir.Key]version.Version, error) {
 	seen := map[fhir.Key]version.Vector{}
-	confirmed := map[fhir.Key][]store.Row{}
-	for _, row := range sure {
-		confirmed[row.Key] = append(confirmed[row.Key], row)
+	pasts, err := pastsOf(tx, again, sure, last)
+	if err != nil {
+		return nil, err
 	}
 	newest := map[fhir.Key]version.Version{}
 	for _, row := range again {
@@ -273,9 +274,9 @@ func relabel(tx *store.Tx, again, sure []store.Row, last map[version.Replica]map
 				s.Origin, s.Author = v, v.Replica
 			}
 		}
-		for _, before := range confirmed[row.Key] {
-			if before.Seq < row.Seq {
-				s.Vector = s.Vector.With(before.Stamp.Version)
+		for _, before := range pasts[row.Key] {
+			if before.seq < row.Seq && row.Stamp.Vector.Contains(before.version) {
+				s.Vector = s.Vector.Union(before.vector)
 			}
 		}
 		s.Vector = s.Vector.Union(seen[row.Key]).With(v)
@@ -283,8 +284,44 @@ func relabel(tx *store.Tx, again, sure []store.Row, last map[version.Replica]map
 		if err := tx.Relabel(row.Seq, row.Key, s); err != nil {
 			return nil, err
 		}
+		if err := tx.RenameParked(row.Key, row.Stamp.Version, s); err != nil {
+			return nil, err
+		}
 	}
 	return newest, nil
+}
+
+// past is what a row of the log stands for whatever becomes of the own names beside it.
+type past struct {
+	seq     uint64
+	version version.Version
+	vector  version.Vector
+}
+
+// pastsOf returns the sure rows of the keys that are written again: own ones that were confirmed, which stand for themselves, and those of
+// others, which stand for all that they had seen.
+func pastsOf(tx *store.Tx, again, sure []store.Row, last map[version.Replica]map[string]uint64) (map[fhir.Key][]past, error) {
+	out := map[fhir.Key][]past{}
+	for _, row := range again {
+		out[row.Key] = nil
+	}
+	for k := range out {
+		rows, err := tx.RowsOf(k)
+		if err != nil {
+			return nil, err
+		}
+		for _, row := range rows {
+			if _, ok := last[row.Stamp.Version.Replica]; !ok {
+				out[k] = append(out[k], past{row.Seq, row.Stamp.Version, row.Stamp.Vector})
+			}
+		}
+	}
+	for _, row := range sure {
+		if list, ok := out[row.Key]; ok {
+			out[row.Key] = append(list, past{row.Seq, row.Stamp.Version, version.Vector{row.Stamp.Version}})
+		}
+	}
+	return out, nil
 }
 
 // grow lets a copy that came later see what has a new name now.

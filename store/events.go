@@ -288,6 +288,16 @@ func (q *query) OwnAbove(replica version.Replica, seq uint64) ([]Row, error) {
 	return out, err
 }
 
+// RowsOf returns the rows of a key, in their order and without contents.
+func (q *query) RowsOf(k fhir.Key) ([]Row, error) {
+	var out []Row
+	err := q.rows("", "WHERE l.type = ? AND l.id = ? ORDER BY l.seq", []any{k.Type, k.ID}, false, func(e Row) error {
+		out = append(out, e)
+		return nil
+	})
+	return out, err
+}
+
 // Log returns every row of the log as it was written, with its content: for checks and tests.
 func (r *Reader) Log() ([]Row, error) {
 	var out []Row

@@ -96,6 +96,35 @@ func (tx *Tx) Unpark(peer, direction string, k fhir.Key, seen version.Vector) (b
 	return true, tx.exec("DELETE FROM sync_parked WHERE peer = ? AND direction = ? AND type = ? AND id = ?", peer, direction, k.Type, k.ID)
 }
 
+// RenameParked gives what waits to be delivered, and is that version of a key, another stamp: the version was written again under a new name.
+func (tx *Tx) RenameParked(k fhir.Key, was version.Version, now version.Stamp) error {
+	renamed, err := json.Marshal(now)
+	if err != nil {
+		return err
+	}
+	var uuids []string
+	err = tx.each("SELECT uuid, stamp FROM sync_parked WHERE direction = 'push' AND type = ? AND id = ?", []any{k.Type, k.ID}, func(rows *sql.Rows) error {
+		var uuid, text string
+		if err := rows.Scan(&uuid, &text); err != nil {
+			return err
+		}
+		var s version.Stamp
+		if err := json.Unmarshal([]byte(text), &s); err != nil {
+			return err
+		}
+		if s.Version == was {
+			uuids = append(uuids, uuid)
+		}
+		return nil
+	})
+	for _, uuid := range uuids {
+		if err == nil {
+			err = tx.exec("UPDATE sync_parked SET stamp = ? WHERE uuid = ?", string(renamed), uuid)
+		}
+	}
+	return err
+}
+
 // DropParked removes a parked event.
 func (tx *Tx) DropParked(uuid string) error {
 	return tx.exec("DELETE FROM sync_parked WHERE uuid = ?", uuid)
