@@ -368,10 +368,8 @@ func (a *acceptance) record(in incoming, r *feed.Receipt, conflict string) error
 	}
 	switch r.Result {
 	case feed.Refused, feed.Held, feed.Deferred:
-		if !cur.Stamp.Vector.Contains(in.Stamp.Version) {
-			if err := a.tx.Except(in.Key, nameable(in.Stamp)); err != nil {
-				return err
-			}
+		if err := a.except(in, cur.Stamp.Vector); err != nil {
+			return err
 		}
 	}
 	if r.Result != feed.Refused {
@@ -387,5 +385,22 @@ func (a *acceptance) record(in incoming, r *feed.Receipt, conflict string) error
 		Peer: a.link.Peer, Run: a.link.Run, URL: in.Key.Path(), ParentURL: a.link.ParentURL, LocalURL: a.e.cfg.URL,
 		LinkType: a.link.client(in.Key.Type), Conflict: conflict, Bytes: int64(len(in.Content)), Details: r.Reason, HTTPStatus: 200,
 	})
+	return nil
+}
+
+// except notes what the copy here lacks of one that could not be taken: its version, and all that it has seen. A vector grows without a new
+// version, so that a peer which has that version may still lack the rest.
+func (a *acceptance) except(in incoming, seen version.Vector) error {
+	if nameable(in.Stamp).IsZero() {
+		return nil
+	}
+	for _, v := range in.Stamp.Vector.With(in.Stamp.Version) {
+		if seen.Contains(v) {
+			continue
+		}
+		if err := a.tx.Except(in.Key, v); err != nil {
+			return err
+		}
+	}
 	return nil
 }

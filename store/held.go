@@ -26,7 +26,7 @@ func (h Held) Event() feed.Event {
 	return feed.Event{Key: h.Key, Action: h.Action, Stamp: h.Stamp, Size: len(h.Content), Content: h.Content}
 }
 
-// Hold sets a copy aside. Of the held copies of a key only those stay that are not contained in a newer held one.
+// Hold sets a copy aside. Of the held copies of a key only those stay that are not contained in a newer held one, which has then seen what they had.
 func (tx *Tx) Hold(h Held) error {
 	have, err := tx.HeldOf(h.Key)
 	if err != nil {
@@ -34,7 +34,7 @@ func (tx *Tx) Hold(h Held) error {
 	}
 	for _, o := range have {
 		if o.Stamp.Vector.Contains(h.Stamp.Version) {
-			return nil
+			return tx.reheld(o, o.Stamp.Seeing(h.Stamp.Vector))
 		}
 		if h.Stamp.Vector.Contains(o.Stamp.Version) {
 			if err := tx.exec("DELETE FROM sync_held WHERE type = ? AND id = ? AND version = ?", o.Key.Type, o.Key.ID, o.Stamp.Version.String()); err != nil {
@@ -49,6 +49,18 @@ func (tx *Tx) Hold(h Held) error {
 	tx.t.anyHeld = true
 	return tx.exec("REPLACE INTO sync_held (type, id, version, peer, action, stamp, content, held_at, refusal) VALUES (?, ?, ?, ?, ?, ?, ?, ?, '')",
 		h.Key.Type, h.Key.ID, h.Stamp.Version.String(), h.Peer, string(h.Action), string(stamp), h.Content, timeText(tx.Now()))
+}
+
+// reheld lets a held copy have seen what it had not.
+func (tx *Tx) reheld(h Held, now version.Stamp) error {
+	if now.Vector.Equal(h.Stamp.Vector) {
+		return nil
+	}
+	stamp, err := json.Marshal(now)
+	if err != nil {
+		return err
+	}
+	return tx.exec("UPDATE sync_held SET stamp = ? WHERE type = ? AND id = ? AND version = ?", string(stamp), h.Key.Type, h.Key.ID, h.Stamp.Version.String())
 }
 
 // EndHolds removes the holds of a key whose version the key's vector contains: that, and nothing else, ends a hold. It
