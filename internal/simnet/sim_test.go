@@ -19,6 +19,14 @@ import (
 
 var oneSeed = flag.Uint64("seed", 0, "run this seed alone and print every step")
 
+// found are seeds that found what was wrong once, of long runs.
+var found = [...]uint64{
+	1002553, // a request of a copy of a machine that was under way while the other copy was heard
+	1002807, // a vector that grew, of a copy that was held
+	1002822, // what waits to be delivered bears its old name after a restore
+	1003780, // a copy that was written again forgot what copies of others had seen
+}
+
 // options derives everything about a run from its seed.
 func options(seed uint64, dir string) Options {
 	if seed >= directedFrom {
@@ -117,6 +125,12 @@ func TestSim(t *testing.T) {
 		return
 	}
 	for seed := uint64(1); seed <= 50; seed++ {
+		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
+			t.Parallel()
+			run(t, seed)
+		})
+	}
+	for _, seed := range found {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			t.Parallel()
 			run(t, seed)
