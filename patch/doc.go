@@ -91,11 +91,11 @@ func (d *doc) children(s span, f func(child) bool) error {
 		c := child{index: n}
 		c.whole.from = i
 		if open == '{' {
-			end := skipValue(d.b, i)
-			c.name = unquote(d.b[i:end])
+			end := fhir.ValueEnd(d.b, i)
+			c.name = fhir.Unquote(d.b[i:end])
 			i = end + 1 // the colon
 		}
-		c.value = span{i, skipValue(d.b, i)}
+		c.value = span{i, fhir.ValueEnd(d.b, i)}
 		c.whole.to = c.value.to
 		if !f(c) {
 			return nil
@@ -179,49 +179,6 @@ func (d *doc) remove(c child) error {
 	return d.splice(s)
 }
 
-// skipValue returns the end of the value at i of compact, valid JSON.
-func skipValue(b []byte, i int) int {
-	switch b[i] {
-	case '"':
-		for i++; ; i++ {
-			i += bytes.IndexByte(b[i:], '"')
-			escapes := 0
-			for b[i-1-escapes] == '\\' {
-				escapes++
-			}
-			if escapes%2 == 0 {
-				return i + 1
-			}
-		}
-	case '{', '[':
-		for depth := 0; ; i++ {
-			switch b[i] {
-			case '"':
-				i = skipValue(b, i) - 1
-			case '{', '[':
-				depth++
-			case '}', ']':
-				if depth--; depth == 0 {
-					return i + 1
-				}
-			}
-		}
-	}
-	for i < len(b) && b[i] != ',' && b[i] != '}' && b[i] != ']' {
-		i++
-	}
-	return i
-}
-
-// unquote returns what a JSON string says.
-func unquote(s []byte) string {
-	if bytes.IndexByte(s, '\\') < 0 {
-		return string(s[1 : len(s)-1])
-	}
-	b, _ := jsontext.AppendUnquote(nil, s)
-	return string(b)
-}
-
 // compact checks a JSON value strictly (no doubled names, UTF-8, not deeper than a resource may be) and takes the white space out.
 func compact(body []byte) ([]byte, error) {
 	v := jsontext.Value(bytes.Clone(body))
@@ -235,7 +192,7 @@ func compact(body []byte) ([]byte, error) {
 	for i := 0; i < len(v); i++ {
 		switch v[i] {
 		case '"':
-			i = skipValue(v, i) - 1
+			i = fhir.ValueEnd(v, i) - 1
 		case '{', '[':
 			if depth++; depth > fhir.MaxDepth {
 				return nil, syncerr.New(syncerr.Invalid, "read as JSON", "nested deeper than %d levels", fhir.MaxDepth)

@@ -3,6 +3,8 @@ package patch
 import (
 	"strconv"
 	"strings"
+
+	"github.com/tributary-sync/tributary/fhir"
 )
 
 // node is what an expression finds: a place in the resource, or a value that was computed.
@@ -29,13 +31,13 @@ func (n *node) pointer() []string {
 }
 
 // element returns what the parent's type says of the node.
-func (n *node) element() (element, bool) {
+func (n *node) element() (fhir.Element, bool) {
 	if n.parent == nil {
-		return element{}, false
+		return fhir.Element{}, false
 	}
-	e, ok := elementOf(n.parent.typ, n.member)
-	if ok && e.choice {
-		e, ok = elementOf(n.parent.typ, e.name)
+	e, ok := fhir.ElementOf(n.parent.typ, n.member)
+	if ok && e.Choice {
+		e, ok = fhir.ElementOf(n.parent.typ, e.Name)
 	}
 	return e, ok
 }
@@ -65,7 +67,7 @@ func (d *doc) resourceType(at span) (string, error) {
 	if err != nil || !ok || d.b[c.value.from] != '"' {
 		return "", err
 	}
-	return unquote(d.at(c.value)), nil
+	return fhir.Unquote(d.at(c.value)), nil
 }
 
 // element returns the values of an element of a node.
@@ -73,23 +75,23 @@ func (e *evaluator) element(n *node, name string) ([]*node, error) {
 	if !n.placed {
 		return nil, nil
 	}
-	if n.typ == "" || primitive(n.typ) && name != "id" && name != "extension" {
+	if n.typ == "" || fhir.IsPrimitive(n.typ) && name != "id" && name != "extension" {
 		return nil, cannot("%s has no element %.60s", described(n.typ), name)
 	}
-	if primitive(n.typ) {
+	if fhir.IsPrimitive(n.typ) {
 		shadow, err := e.shadow(n)
 		if err != nil || shadow == nil {
 			return nil, err
 		}
 		n = shadow
 	}
-	el, ok := elementOf(n.typ, name)
+	el, ok := fhir.ElementOf(n.typ, name)
 	if !ok {
 		return nil, cannot("%s has no element %.60s", described(n.typ), name)
 	}
 	types := map[string]string{} // by the name in JSON
-	for _, t := range el.types {
-		types[el.member(t)] = t
+	for _, t := range el.Types {
+		types[el.Member(t)] = t
 	}
 	var out []*node
 	var failure error
@@ -97,8 +99,8 @@ func (e *evaluator) element(n *node, name string) ([]*node, error) {
 	err := e.d.children(n.value, func(c child) bool {
 		member, shadow := strings.CutPrefix(c.name, "_")
 		t, ok := types[member]
-		if !ok && el.types == nil && strings.HasPrefix(member, el.name) {
-			t, ok = valueType(member[len(el.name):])
+		if !ok && el.Types == nil && strings.HasPrefix(member, el.Name) {
+			t, ok = fhir.ValueType(member[len(el.Name):])
 		}
 		if !ok {
 			return true
@@ -122,9 +124,9 @@ func (e *evaluator) element(n *node, name string) ([]*node, error) {
 		if !has { // extensions without a value
 			t := types[member]
 			if t == "" {
-				t, _ = valueType(member[len(el.name):])
+				t, _ = fhir.ValueType(member[len(el.Name):])
 			}
-			if primitive(t) && !el.repeats {
+			if fhir.IsPrimitive(t) && !el.Repeats {
 				out = append(out, &node{typ: t, parent: n, member: member, index: -1, placed: true})
 			}
 		}
@@ -278,6 +280,6 @@ func ofType(op string, of []*node, t string) ([]*node, error) {
 
 // isType reports whether a type is that of a name, or derived from it.
 func isType(typ, name string) bool {
-	return strings.EqualFold(typ, name) && (typ == name || primitive(typ)) || name == "Resource" && baseOf(typ) != "BackboneElement" ||
-		name == "DomainResource" && baseOf(typ) == "DomainResource" || strings.Contains(typ, ".") && name == "BackboneElement"
+	return strings.EqualFold(typ, name) && (typ == name || fhir.IsPrimitive(typ)) || name == "Resource" && fhir.BaseOf(typ) != "BackboneElement" ||
+		name == "DomainResource" && fhir.BaseOf(typ) == "DomainResource" || strings.Contains(typ, ".") && name == "BackboneElement"
 }

@@ -2,6 +2,8 @@ package patch
 
 import (
 	"fmt"
+
+	"github.com/tributary-sync/tributary/fhir"
 )
 
 // FHIRPath applies a FHIRPath Patch (FHIR R4 fhirpatch.html), a Parameters resource, to a resource, and returns what it becomes, of at
@@ -74,13 +76,13 @@ func (c change) apply(d *doc) error {
 }
 
 func (c change) add(e *evaluator, at *node) error {
-	if primitive(at.typ) {
+	if fhir.IsPrimitive(at.typ) {
 		return c.addToPrimitive(e, at)
 	}
 	if at.typ == "" || e.d.b[at.value.from] != '{' {
 		return cannot("nothing can be added to %s", described(at.typ))
 	}
-	el, ok := elementOf(at.typ, c.name)
+	el, ok := fhir.ElementOf(at.typ, c.name)
 	if !ok {
 		return cannot("%s has no element %.60s", at.typ, c.name)
 	}
@@ -88,20 +90,20 @@ func (c change) add(e *evaluator, at *node) error {
 	if err != nil {
 		return err
 	}
-	l := list{e: e, owner: at.pointer(), el: el, member: el.member(v.typ)}
-	if el.repeats {
+	l := list{e: e, owner: at.pointer(), el: el, member: el.Member(v.typ)}
+	if el.Repeats {
 		n, err := l.count()
 		if err != nil {
 			return err
 		}
 		return l.insert(n, v)
 	}
-	there, err := e.element(at, el.name)
+	there, err := e.element(at, el.Name)
 	if err != nil {
 		return err
 	}
 	if len(there) > 0 {
-		return cannot("%s has %s already, which does not repeat", at.typ, el.name).WithHint("Replace it")
+		return cannot("%s has %s already, which does not repeat", at.typ, el.Name).WithHint("Replace it")
 	}
 	return l.set(v)
 }
@@ -115,7 +117,7 @@ func (c change) addToPrimitive(e *evaluator, at *node) error {
 		}
 		return err
 	}
-	el, ok := elementOf("Element", c.name)
+	el, ok := fhir.ElementOf("Element", c.name)
 	if !ok {
 		return cannot("%s has no element %.60s", at.typ, c.name)
 	}
@@ -124,10 +126,10 @@ func (c change) addToPrimitive(e *evaluator, at *node) error {
 		return err
 	}
 	text := string(v.raw)
-	if el.repeats {
+	if el.Repeats {
 		text = "[" + text + "]"
 	}
-	object := []byte(`{"` + el.name + `":` + text + `}`)
+	object := []byte(`{"` + el.Name + `":` + text + `}`)
 	owner := at.parent.pointer()
 	if at.index < 0 {
 		return e.d.addAt(append(owner, "_"+at.member), object)
@@ -149,7 +151,7 @@ func (c change) replace(e *evaluator, at *node) error {
 	if at.index >= 0 {
 		return l.replace(at.index, v)
 	}
-	if to := el.member(v.typ); to != at.member { // a choice takes another type
+	if to := el.Member(v.typ); to != at.member { // a choice takes another type
 		if err := l.unset(); err != nil {
 			return err
 		}

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"strconv"
 	"strings"
+
+	"github.com/tributary-sync/tributary/fhir"
 )
 
 func (x call) eval(e *evaluator, focus []*node) ([]*node, error) {
@@ -32,7 +34,7 @@ func (x call) eval(e *evaluator, focus []*node) ([]*node, error) {
 	case "count":
 		return []*node{{typ: "integer", raw: []byte(strconv.Itoa(len(focus)))}}, nil
 	case "hasValue":
-		return truth(len(focus) == 1 && focus[0].raw != nil && primitive(focus[0].typ)), nil
+		return truth(len(focus) == 1 && focus[0].raw != nil && fhir.IsPrimitive(focus[0].typ)), nil
 	case "where":
 		return x.where(e, focus)
 	case "exists", "all":
@@ -138,7 +140,7 @@ func text(nodes []*node) (string, bool) {
 	if len(nodes) != 1 || len(nodes[0].raw) == 0 || nodes[0].raw[0] != '"' {
 		return "", false
 	}
-	return unquote(nodes[0].raw), true
+	return fhir.Unquote(nodes[0].raw), true
 }
 
 // boolean reads a condition: of one node that is no boolean it is true (FHIRPath, singleton evaluation); of none it is neither.

@@ -1,13 +1,16 @@
 package patch
 
-import "github.com/tributary-sync/tributary/syncerr"
+import (
+	"github.com/tributary-sync/tributary/fhir"
+	"github.com/tributary-sync/tributary/syncerr"
+)
 
 // list is an element of an object by its name in JSON, together with the ids and extensions of its values, if they are primitive,
 // which stand beside it under another name (FHIR R4 json.html#primitive).
 type list struct {
 	e      *evaluator
 	owner  []string // pointer of the object
-	el     element
+	el     fhir.Element
 	member string
 }
 
@@ -29,7 +32,7 @@ func (e *evaluator) list(path expr) (list, error) {
 		return list{}, cannot("the path finds %d elements that may have the list, it must find one", len(base)).WithHint("Narrow it with where(), first() or an index")
 	}
 	owner := base[0]
-	if primitive(owner.typ) {
+	if fhir.IsPrimitive(owner.typ) {
 		shadow, err := e.shadow(owner)
 		if err != nil {
 			return list{}, err
@@ -39,14 +42,14 @@ func (e *evaluator) list(path expr) (list, error) {
 		}
 		owner = shadow
 	}
-	el, ok := elementOf(owner.typ, n.text)
+	el, ok := fhir.ElementOf(owner.typ, n.text)
 	if !ok {
 		return list{}, cannot("%s has no element %.60s", described(owner.typ), n.text)
 	}
-	if !el.repeats {
-		return list{}, cannot("%s of %s does not repeat", el.name, owner.typ).WithHint("Use add or replace")
+	if !el.Repeats {
+		return list{}, cannot("%s of %s does not repeat", el.Name, owner.typ).WithHint("Use add or replace")
 	}
-	return list{e: e, owner: owner.pointer(), el: el, member: el.name}, nil
+	return list{e: e, owner: owner.pointer(), el: el, member: el.Name}, nil
 }
 
 // get returns a member of the owner as it now stands; false where there is none.

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/syncerr"
 )
 
@@ -88,7 +89,7 @@ func (d *doc) readChange(at span) (change, error) {
 	for _, p := range label.parts {
 		said := strings.Trim(string(p.raw), `"`)
 		if len(p.raw) > 0 && p.raw[0] == '"' {
-			said = unquote(p.raw)
+			said = fhir.Unquote(p.raw)
 		}
 		number := -1
 		switch p.name {
@@ -157,13 +158,13 @@ func (d *doc) readParameter(at span) (named, error) {
 		member, shadow := strings.CutPrefix(c.name, "_")
 		switch {
 		case c.name == "name" && d.b[c.value.from] == '"':
-			out.name = unquote(d.at(c.value))
+			out.name = fhir.Unquote(d.at(c.value))
 		case c.name == "part" && d.b[c.value.from] == '[':
 			list = c.value
 		case c.name == "resource" && d.b[c.value.from] == '{':
 			out.typ, out.raw = "Resource", d.at(c.value)
 		case strings.HasPrefix(member, "value"):
-			t, ok := valueType(member[len("value"):])
+			t, ok := fhir.ValueType(member[len("value"):])
 			if !ok || out.typ != "" && out.typ != t {
 				failure = badParameters("%.60s: it is no value, or a second one", c.name)
 				return false
@@ -200,7 +201,7 @@ func (d *doc) readParameter(at span) (named, error) {
 
 // checkKind says whether the JSON of a value is what its type is written as.
 func checkKind(t string, raw []byte, shadow bool) error {
-	want, got := kindOf(t), raw[0]
+	want, got := fhir.PrimitiveKind(t), raw[0]
 	switch {
 	case want == 0 || shadow:
 		want = '{'

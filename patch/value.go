@@ -11,26 +11,26 @@ import (
 
 // as makes a value fit for an element, and names its type as the element does. A value of a wrong type is refused (FHIR R4
 // fhirpatch.html, base rules); the kinds of string are not told apart.
-func (v value) as(el element) (value, error) {
+func (v value) as(el fhir.Element) (value, error) {
 	if v.typ == "" {
 		return v.built(el)
 	}
 	wrong := func() error {
-		return cannot("%s is no %s", el.name, v.typ).WithHint("It is %s", strings.Join(el.types, " or "))
+		return cannot("%s is no %s", el.Name, v.typ).WithHint("It is %s", strings.Join(el.Types, " or "))
 	}
 	switch {
 	case v.typ == "Resource":
 		d := &doc{b: v.raw}
 		t, err := d.resourceType(d.root())
-		if err != nil || !fhir.IsType(t) || !slices.Contains(el.types, "Resource") {
+		if err != nil || !fhir.IsType(t) || !slices.Contains(el.Types, "Resource") {
 			return v, wrong()
 		}
 		return v, nil
-	case el.types == nil, slices.Contains(el.types, v.typ):
+	case el.Types == nil, slices.Contains(el.Types, v.typ):
 		return v, nil
 	}
-	for _, t := range el.types {
-		if kindOf(t) != 0 && kindOf(t) == kindOf(v.typ) || quantity(t) && quantity(v.typ) {
+	for _, t := range el.Types {
+		if fhir.PrimitiveKind(t) != 0 && fhir.PrimitiveKind(t) == fhir.PrimitiveKind(v.typ) || quantity(t) && quantity(v.typ) {
 			v.typ = t
 			return v, nil
 		}
@@ -44,15 +44,15 @@ func quantity(t string) bool {
 }
 
 // built makes the element of parts.
-func (v value) built(el element) (value, error) {
+func (v value) built(el fhir.Element) (value, error) {
 	var of []string
-	for _, t := range el.types {
-		if !primitive(t) && t != "Resource" {
+	for _, t := range el.Types {
+		if !fhir.IsPrimitive(t) && t != "Resource" {
 			of = append(of, t)
 		}
 	}
 	if len(of) != 1 {
-		return v, cannot("value: parts do not say which type %s has", el.name).WithHint("Send it as value[x]")
+		return v, cannot("value: parts do not say which type %s has", el.Name).WithHint("Send it as value[x]")
 	}
 	raw, err := object(of[0], v.parts)
 	return value{typ: of[0], raw: raw}, err
@@ -73,17 +73,17 @@ func object(typ string, parts []named) ([]byte, error) {
 	}
 	done := map[string]bool{}
 	for i, p := range parts {
-		el, ok := elementOf(typ, p.name)
+		el, ok := fhir.ElementOf(typ, p.name)
 		if !ok {
 			return nil, cannot("value: %s has no element %.60s", typ, p.name)
 		}
-		if done[el.name] {
-			if !el.repeats {
-				return nil, cannot("value: %s of %s does not repeat", el.name, typ)
+		if done[el.Name] {
+			if !el.Repeats {
+				return nil, cannot("value: %s of %s does not repeat", el.Name, typ)
 			}
 			continue
 		}
-		done[el.name] = true
+		done[el.Name] = true
 		var raws, shadows [][]byte
 		shadowed, member := false, ""
 		for _, q := range parts[i:] {
@@ -95,12 +95,12 @@ func object(typ string, parts []named) ([]byte, error) {
 				return nil, err
 			}
 			raws, shadows = append(raws, orNull(v.raw)), append(shadows, orNull(v.shadow))
-			shadowed, member = shadowed || v.shadow != nil, el.member(v.typ)
-			if !el.repeats {
+			shadowed, member = shadowed || v.shadow != nil, el.Member(v.typ)
+			if !el.Repeats {
 				break
 			}
 		}
-		if el.repeats {
+		if el.Repeats {
 			raws, shadows = [][]byte{array(raws)}, [][]byte{array(shadows)}
 		}
 		if string(raws[0]) != "null" {

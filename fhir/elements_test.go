@@ -1,4 +1,4 @@
-package patch
+package fhir
 
 import (
 	"encoding/json"
@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/tributary-sync/tributary/fhir"
 )
 
 var update = flag.Bool("update", false, "write elements.txt anew from the definitions")
@@ -22,7 +20,7 @@ func inherited(owner, name string) bool {
 	if slices.Contains(bases, owner) {
 		return false
 	}
-	if strings.Contains(owner, ".") || !fhir.IsType(owner) {
+	if strings.Contains(owner, ".") || !IsType(owner) {
 		return name == "id" || name == "extension" || name == "modifierExtension"
 	}
 	return slices.Contains([]string{"id", "meta", "implicitRules", "language", "text", "contained", "extension", "modifierExtension"}, name)
@@ -57,7 +55,7 @@ func TestElementsAreThoseOfR4(t *testing.T) {
 		for _, e := range bundle.Entry {
 			d := e.Resource
 			if d.ResourceType != "StructureDefinition" || d.Derivation == "constraint" || d.Kind == "primitive-type" || d.Kind == "logical" ||
-				d.Kind == "resource" && !fhir.IsType(d.Name) && !slices.Contains(bases, d.Name) {
+				d.Kind == "resource" && !IsType(d.Name) && !slices.Contains(bases, d.Name) {
 				continue
 			}
 			d.add(lines)
@@ -79,7 +77,7 @@ func TestElementsAreThoseOfR4(t *testing.T) {
 		return
 	}
 	if out.String() != elements {
-		t.Error("elements.txt is not what the definitions say; go test ./patch -run TestElements -update writes it anew")
+		t.Error("elements.txt is not what the definitions say; go test ./fhir -run TestElements -update writes it anew")
 	}
 }
 

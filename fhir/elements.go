@@ -1,10 +1,8 @@
-package patch
+package fhir
 
 import (
 	_ "embed"
 	"strings"
-
-	"github.com/tributary-sync/tributary/fhir"
 )
 
 // elements has a line for each type of FHIR R4, with or without a name of its own: its elements as name:type, name*:type where it
@@ -14,69 +12,69 @@ import (
 //go:embed elements.txt
 var elements string
 
-// element is an element of a type.
-type element struct {
-	name    string   // as FHIRPath says it
-	types   []string // of the value; nil for any
-	repeats bool
-	choice  bool
+// Element is an element of a type of FHIR R4.
+type Element struct {
+	Name    string   // as FHIRPath says it
+	Types   []string // of the value; nil for any
+	Repeats bool
+	Choice  bool
 }
 
-// elementOf finds an element of a type by the name that FHIRPath gives it, or by the one that JSON gives a choice (then types has
+// ElementOf finds an element of a type by the name that FHIRPath gives it, or by the one that JSON gives a choice (then types has
 // that one alone).
-func elementOf(owner, name string) (element, bool) {
-	for _, line := range []string{owner, baseOf(owner)} {
+func ElementOf(owner, name string) (Element, bool) {
+	for _, line := range []string{owner, BaseOf(owner)} {
 		if e, ok := findElement(line, name); ok {
 			return e, true
 		}
 	}
-	return element{}, false
+	return Element{}, false
 }
 
-// baseOf returns the line in which the elements stand that a type inherits.
-func baseOf(owner string) string {
+// BaseOf returns the line in which the elements stand that a type inherits.
+func BaseOf(owner string) string {
 	switch {
 	case strings.Contains(owner, "."):
 		return "BackboneElement"
 	case owner == "Bundle" || owner == "Binary" || owner == "Parameters":
 		return "Resource"
-	case fhir.IsType(owner):
+	case IsType(owner):
 		return "DomainResource"
 	default:
 		return "BackboneElement" // Timing and the like have modifierExtension, too
 	}
 }
 
-func findElement(owner, name string) (element, bool) {
+func findElement(owner, name string) (Element, bool) {
 	line, ok := lineOf(owner)
 	if !ok {
-		return element{}, false
+		return Element{}, false
 	}
 	for item := range strings.SplitSeq(line, " ") {
 		label, types, _ := strings.Cut(item, ":")
-		e := element{}
-		e.name, e.repeats = strings.CutSuffix(label, "*")
-		e.name, e.choice = strings.CutSuffix(e.name, "[x]")
+		e := Element{}
+		e.Name, e.Repeats = strings.CutSuffix(label, "*")
+		e.Name, e.Choice = strings.CutSuffix(e.Name, "[x]")
 		if types != "*" {
-			e.types = strings.Split(types, "|")
+			e.Types = strings.Split(types, "|")
 		}
 		switch {
-		case e.name == name:
+		case e.Name == name:
 			return e, true
-		case e.choice && strings.HasPrefix(name, e.name):
-			for _, t := range e.types {
-				if name == e.member(t) {
-					e.types = []string{t}
+		case e.Choice && strings.HasPrefix(name, e.Name):
+			for _, t := range e.Types {
+				if name == e.Member(t) {
+					e.Types = []string{t}
 					return e, true
 				}
 			}
-			if t, ok := valueType(name[len(e.name):]); ok && e.types == nil {
-				e.types = []string{t}
+			if t, ok := ValueType(name[len(e.Name):]); ok && e.Types == nil {
+				e.Types = []string{t}
 				return e, true
 			}
 		}
 	}
-	return element{}, false
+	return Element{}, false
 }
 
 // lineOf returns what stands behind the name of a type. The lines are sorted by name.
@@ -98,31 +96,31 @@ func lineOf(owner string) (string, bool) {
 	return "", false
 }
 
-// member returns the name that JSON gives the element with a value of a type (FHIR R4 json.html#primitive, choice).
-func (e element) member(t string) string {
-	if !e.choice || t == "" {
-		return e.name
+// Member returns the name that JSON gives the element with a value of a type (FHIR R4 json.html#primitive, choice).
+func (e Element) Member(t string) string {
+	if !e.Choice || t == "" {
+		return e.Name
 	}
-	return e.name + strings.ToUpper(t[:1]) + t[1:]
+	return e.Name + strings.ToUpper(t[:1]) + t[1:]
 }
 
-// valueType returns the type that a member's ending names, as in valueQuantity (FHIR R4 datatypes.html#open).
-func valueType(ending string) (string, bool) {
+// ValueType returns the type that a member's ending names, as in valueQuantity (FHIR R4 datatypes.html#open).
+func ValueType(ending string) (string, bool) {
 	if ending == "" {
 		return "", false
 	}
-	if t := strings.ToLower(ending[:1]) + ending[1:]; primitive(t) {
+	if t := strings.ToLower(ending[:1]) + ending[1:]; IsPrimitive(t) {
 		return t, true
 	}
 	_, ok := lineOf(ending)
-	return ending, ok && !fhir.IsType(ending)
+	return ending, ok && !IsType(ending)
 }
 
-// primitive reports whether a type is written as one JSON value (FHIR R4 datatypes.html#primitive).
-func primitive(t string) bool { return kindOf(t) != 0 }
+// IsPrimitive reports whether a type is written as one JSON value (FHIR R4 datatypes.html#primitive).
+func IsPrimitive(t string) bool { return PrimitiveKind(t) != 0 }
 
-// kindOf returns with what the JSON of a primitive type begins: " for a string, 0 for a number, t for a boolean.
-func kindOf(t string) byte {
+// PrimitiveKind returns with what the JSON of a primitive type begins: " for a string, 0 for a number, t for a boolean.
+func PrimitiveKind(t string) byte {
 	switch t {
 	case "boolean":
 		return 't'

@@ -1,0 +1,54 @@
+package reconcile_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/tributary-sync/tributary/reconcile"
+)
+
+const (
+	diffAncestor = `{"resourceType":"Patient","id":"p","gender":"male","birthDate":"2000-01-01","telecom":[{"use":"home","value":"1"}],"text":{"status":"generated","div":"a"}}`
+	diffLeft     = `{"resourceType":"Patient","id":"p","gender":"female","birthDate":"2000-01-02","telecom":[{"use":"home","value":"1"},{"use":"work","value":"9"}],"text":{"status":"generated","div":"b"}}`
+	diffRight    = `{"resourceType":"Patient","id":"p","active":true,"gender":"other","birthDate":"2000-01-01","text":{"status":"generated","div":"a"}}`
+)
+
+func TestDifferences(t *testing.T) {
+	var got []string
+	for _, d := range reconcile.Differences([]byte(diffAncestor), []byte(diffLeft), []byte(diffRight)) {
+		got = append(got, strings.Join([]string{d.Path, d.Words, string(d.Left), string(d.Right), string(d.Ancestor)}, "; "))
+	}
+	want := []string{
+		`Patient.active; added on the right; ; true; `,
+		`Patient.gender; changed on both sides, differently; "female"; "other"; "male"`,
+		`Patient.birthDate; changed on the left; "2000-01-02"; "2000-01-01"; "2000-01-01"`,
+		`Patient.telecom[0]; removed on the right; {"use":"home","value":"1"}; ; {"use":"home","value":"1"}`,
+		`Patient.telecom[left:0]; added on the left; {"use":"work","value":"9"}; ; `,
+	}
+	want[4] = strings.Replace(want[4], "left:0", "left:1", 1)
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	if d := reconcile.Differences([]byte(diffAncestor), []byte(diffLeft), []byte(diffLeft)); d != nil {
+		t.Errorf("%+v", d)
+	}
+}
+
+// A person chooses element by element, what one side alone changed included.
+func TestMergeChoosing(t *testing.T) {
+	choice := map[string]reconcile.Side{"Patient.gender": reconcile.Right, "Patient.birthDate": reconcile.Right, "Patient.telecom[left:1]": reconcile.Right}
+	pick := func(d reconcile.Difference) reconcile.Side { return choice[d.Path] }
+	merged, clashes := reconcile.MergeChoosing([]byte(diffAncestor), []byte(diffLeft), []byte(diffRight), pick)
+	if want := diffRight; string(merged) != want || clashes != nil {
+		t.Errorf("all from the right is the right copy: %s %v", merged, clashes)
+	}
+	delete(choice, "Patient.birthDate")
+	merged, _ = reconcile.MergeChoosing([]byte(diffAncestor), []byte(diffLeft), []byte(diffRight), pick)
+	if want := `{"resourceType":"Patient","id":"p","active":true,"gender":"other","birthDate":"2000-01-02"}`; string(merged) != want {
+		t.Errorf("%s, and the text of neither side says that", merged)
+	}
+	delete(choice, "Patient.gender")
+	if merged, clashes = reconcile.MergeChoosing([]byte(diffAncestor), []byte(diffLeft), []byte(diffRight), pick); merged != nil || len(clashes) != 1 || clashes[0].Path != "Patient.gender" {
+		t.Errorf("%s %v", merged, clashes)
+	}
+}

@@ -1,0 +1,506 @@
+package reconcile
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+
+	"github.com/tributary-sync/tributary/fhir"
+)
+
+// Side is one of two copies.
+type Side int
+
+// The sides. Neither says that nobody has chosen.
+const (
+	Neither Side = iota
+	Left
+	Right
+)
+
+// Difference is an element in which two copies differ. The values are JSON, nil where the element is absent.
+type Difference struct {
+	Path     string // as FHIRPath writes it; an element that one side added to a list has the side before its index: name[left:1]
+	Words    string // what happened, for people
+	Left     []byte
+	Right    []byte
+	Ancestor []byte
+	Clash    bool // both sides changed it, or what belongs to it
+	Critical bool // a wrong guess could harm the patient: no policy may choose, only a person
+}
+
+// Merge puts two copies together that were made from one ancestor: what one side changed is taken from it, what both changed alike stands
+// once. It returns the merged copy, or no copy and the elements that clash. The order of the two copies does not matter. All three are
+// compact JSON as stored; a nil ancestor stands for one that is not there any more: then every difference clashes. It works on the bytes:
+// number literals, the order of members and of elements, and what no definition knows stay as they are (DESIGN.md 4.2).
+func Merge(ancestor, left, right []byte) (merged []byte, clashes []Difference) {
+	merged, m := merge(ancestor, left, right, nil, false)
+	return merged, m.clashes
+}
+
+// MergeChoosing is Merge where pick chooses a side for elements, or Neither to leave it as Merge has it. pick is asked about each
+// element in which the copies differ; clashes are those for which it made no choice.
+func MergeChoosing(ancestor, left, right []byte, pick func(Difference) Side) (merged []byte, clashes []Difference) {
+	merged, m := merge(ancestor, left, right, pick, true)
+	return merged, m.clashes
+}
+
+// Differences returns the elements in which two copies differ, those included that only one side changed.
+func Differences(ancestor, left, right []byte) []Difference {
+	_, m := merge(ancestor, left, right, nil, true)
+	return m.found
+}
+
+// merger is one merge. The side that sorts first is called left, so that the order of the arguments does not matter.
+type merger struct {
+	swapped  bool
+	blind    bool // there is no ancestor
+	detail   bool // look at what one side alone changed, too
+	pick     func(Difference) Side
+	found    []Difference // where there is detail
+	clashes  []Difference // without a choice
+	elements map[[2]string]fhir.Element
+	groups   map[string][]fhir.Group
+}
+
+// place is where in the resource a merge is.
+type place struct {
+	path     string
+	critical bool
+}
+
+func (p place) element(name string, critical bool) place {
+	return place{p.path + "." + name, p.critical || critical}
+}
+
+func merge(ancestor, left, right []byte, pick func(Difference) Side, detail bool) ([]byte, *merger) {
+	m := &merger{
+		swapped: bytes.Compare(left, right) > 0, blind: ancestor == nil, detail: detail, pick: pick,
+		elements: map[[2]string]fhir.Element{}, groups: map[string][]fhir.Group{},
+	}
+	if m.swapped {
+		left, right = right, left
+	}
+	typ := text(left, "resourceType")
+	if !fhir.IsType(typ) {
+		typ = ""
+	}
+	at := place{path: typ}
+	if typ == "" {
+		at.path = "document"
+	}
+	a, l, r := elem{raw: ancestor}, elem{raw: left}, elem{raw: right}
+	out := m.value(at, typ, a, l, r)
+	m.contained(at, a, l, r, out)
+	if len(m.clashes) > 0 {
+		return nil, m
+	}
+	return out.raw, m
+}
+
+// value merges one element.
+func (m *merger) value(at place, typ string, a, l, r elem) elem {
+	if same(l, r) {
+		return l
+	}
+	if !m.detail && !m.blind {
+		switch {
+		case same(l, a):
+			return r
+		case same(r, a):
+			return l
+		}
+	}
+	if list(a) && list(l) && list(r) {
+		return m.list(at, typ, a, l, r)
+	}
+	if l.kind() == '{' && r.kind() == '{' && m.composed(typ, a, l, r) {
+		if a.kind() != '{' {
+			a = elem{raw: []byte("{}")}
+		}
+		return m.object(at, typ, a, l, r)
+	}
+	return m.settle(at, a, l, r, false)
+}
+
+func list(e elem) bool { return e.absent() || e.kind() == '[' }
+
+// composed reports whether objects are merged element by element.
+func (m *merger) composed(typ string, a, l, r elem) bool {
+	if typ == "Resource" || fhir.IsType(typ) {
+		return text(l.raw, "resourceType") == text(r.raw, "resourceType")
+	}
+	if !fhir.Composed(typ) || a.absent() && typ != "Meta" && !m.blind {
+		return false
+	}
+	return typ != "CodeableConcept" || m.blind || onlyTranslated(a, l, r)
+}
+
+// settle takes one side of an element as a whole. Where both changed it, or where what belongs to it was changed on the other side
+// (bound), that is a clash.
+func (m *merger) settle(at place, a, l, r elem, bound bool) elem {
+	d := Difference{Path: at.path, Left: l.shown(), Right: r.shown(), Ancestor: a.shown(), Critical: at.critical}
+	byLeft, byRight := m.blind || !same(l, a), m.blind || !same(r, a)
+	d.Clash = bound || byLeft && byRight
+	side := Neither
+	if !d.Clash && byLeft {
+		side = Left
+	} else if !d.Clash {
+		side = Right
+	}
+	told := d
+	if m.swapped {
+		told.Left, told.Right, told.Path = d.Right, d.Left, swapPath(d.Path)
+		byLeft, byRight = byRight, byLeft
+	}
+	told.Words = words(a, told, byLeft, byRight, m.blind, bound)
+	if m.pick != nil {
+		switch m.pick(told) {
+		case Left:
+			side = m.side(Left)
+		case Right:
+			side = m.side(Right)
+		}
+	}
+	if side == Neither {
+		m.clashes = append(m.clashes, told)
+	}
+	if m.detail {
+		m.found = append(m.found, told)
+	}
+	if side == Right {
+		return r
+	}
+	return l
+}
+
+// side says which side of the merge one of the arguments is.
+func (m *merger) side(s Side) Side {
+	if m.swapped {
+		return Left + Right - s
+	}
+	return s
+}
+
+func swapPath(path string) string {
+	return strings.NewReplacer("[left:", "[right:", "[right:", "[left:").Replace(path)
+}
+
+// shown returns an element as one JSON value for people.
+func (e elem) shown() []byte {
+	if e.ext == nil {
+		return e.raw
+	}
+	return object([]member{{name: "value", elem: elem{raw: e.raw, ext: e.ext}}})
+}
+
+func words(a elem, d Difference, byLeft, byRight, blind, bound bool) string {
+	did := func(now []byte) string {
+		switch {
+		case now == nil:
+			return "removed"
+		case a.absent():
+			return "added"
+		default:
+			return "changed"
+		}
+	}
+	switch {
+	case blind && d.Left == nil:
+		return "only on the right"
+	case blind && d.Right == nil:
+		return "only on the left"
+	case blind:
+		return "differs"
+	case byLeft && byRight && did(d.Left) == did(d.Right):
+		return did(d.Left) + " on both sides, differently"
+	case byLeft && byRight:
+		return did(d.Left) + " on the left, " + did(d.Right) + " on the right"
+	}
+	side, what := "left", did(d.Left)
+	if byRight {
+		side, what = "right", did(d.Right)
+	}
+	if bound {
+		return what + " on the " + side + "; what belongs to it was changed on the other side"
+	}
+	return what + " on the " + side
+}
+
+// object merges the elements of two objects.
+func (m *merger) object(at place, typ string, a, l, r elem) elem {
+	owner := typ
+	if fhir.IsType(typ) || typ == "Resource" {
+		owner = text(l.raw, "resourceType")
+	}
+	o := m.sides(owner, a.raw, l.raw, r.raw)
+	bound := o.bound(m, owner)
+	var out []member
+	allLeft, allRight := true, true
+	story := -1 // the narrative's place in out
+	for _, x := range o.entries {
+		if fhir.IsType(owner) && x.key == "text" {
+			story = len(out)
+			continue
+		}
+		v := m.member(at.element(x.key, m.critical(owner, x.key)), x, bound[x.key])
+		allLeft = allLeft && v.name == x.l.name && same(v.elem, x.l.elem)
+		allRight = allRight && v.name == x.r.name && same(v.elem, x.r.elem)
+		if !v.absent() {
+			out = append(out, v)
+		}
+	}
+	if story >= 0 {
+		if v := m.narrative(at.element("text", false), o.of("text"), allLeft, allRight); !v.absent() {
+			allLeft, allRight = allLeft && same(v.elem, o.of("text").l.elem), allRight && same(v.elem, o.of("text").r.elem)
+			out = slices.Insert(out, story, v)
+		} else {
+			allLeft, allRight = allLeft && o.of("text").l.absent(), allRight && o.of("text").r.absent()
+		}
+	}
+	switch {
+	case allLeft:
+		return l
+	case allRight:
+		return r
+	case len(out) == 0: // JSON of FHIR has no empty objects (FHIR R4 json.html)
+		return m.settle(at, a, l, r, true)
+	}
+	return elem{raw: object(out)}
+}
+
+// entry is an element in the three copies.
+type entry struct {
+	key     string
+	a, l, r member
+}
+
+func (x entry) changed() (byLeft, byRight bool) {
+	return x.l.name != x.a.name || !same(x.l.elem, x.a.elem), x.r.name != x.a.name || !same(x.r.elem, x.a.elem)
+}
+
+func (x entry) differ() bool { return x.l.name != x.r.name || !same(x.l.elem, x.r.elem) }
+
+type sides struct {
+	entries []entry // in the order of the merged object
+	at      map[string]int
+	blind   bool
+}
+
+// of returns the entry of an element that is there.
+func (o sides) of(key string) entry { return o.entries[o.at[key]] }
+
+// sides lays the elements of three objects beside each other: in the order of the left one, those that only the right one has behind the
+// same neighbours as there.
+func (m *merger) sides(owner string, a, l, r []byte) sides {
+	lm, rm := m.members(owner, l), m.members(owner, r)
+	byKey := make(map[string]int, len(lm)+len(rm))
+	entries := make([]entry, 0, len(lm)+len(rm))
+	left, right := make([]int, 0, len(lm)), make([]int, 0, len(rm))
+	for _, x := range lm {
+		byKey[x.key] = len(entries)
+		left = append(left, len(entries))
+		entries = append(entries, entry{key: x.key, l: x})
+	}
+	for _, x := range rm {
+		i, ok := byKey[x.key]
+		if !ok {
+			i = len(entries)
+			byKey[x.key] = i
+			entries = append(entries, entry{key: x.key})
+		}
+		entries[i].r = x
+		right = append(right, i)
+	}
+	for _, x := range m.members(owner, a) {
+		if i, ok := byKey[x.key]; ok {
+			entries[i].a = x
+		} else {
+			byKey[x.key] = len(entries)
+			left = append(left, len(entries)) // gone on both sides: it tells what was removed
+			entries = append(entries, entry{key: x.key, a: x})
+		}
+	}
+	o := sides{at: make(map[string]int, len(entries)), blind: m.blind}
+	for _, i := range interleave(left, right) {
+		o.at[entries[i].key] = len(o.entries)
+		o.entries = append(o.entries, entries[i])
+	}
+	return o
+}
+
+// interleave returns base with what only other has: behind the neighbour that it has there, and behind what only base has at that place.
+func interleave(base, other []int) []int {
+	const head = -1
+	next := make(map[int]int, len(base)+len(other)+1)
+	in := make(map[int]bool, len(base)+len(other))
+	shared := make(map[int]bool, len(other))
+	for _, x := range other {
+		shared[x] = true
+	}
+	last := head
+	for _, x := range base {
+		next[last], last = x, x
+		in[x] = true
+	}
+	next[last] = head
+	prev := head
+	for _, x := range other {
+		if in[x] {
+			prev = x
+			continue
+		}
+		for next[prev] != head && !shared[next[prev]] {
+			prev = next[prev]
+		}
+		next[x] = next[prev]
+		next[prev] = x
+		in[x] = true
+		prev = x
+	}
+	out := make([]int, 0, len(in))
+	for x := next[head]; x != head && len(out) < len(in); x = next[x] {
+		out = append(out, x)
+	}
+	return out
+}
+
+// member merges one element of an object.
+func (m *merger) member(at place, x entry, bound bool) member {
+	shape := x.l
+	if shape.absent() {
+		shape = x.r
+	}
+	if bound && x.differ() {
+		return m.oneOf(at, x, true)
+	}
+	names := map[string]bool{}
+	for _, y := range []member{x.a, x.l, x.r} {
+		if !y.absent() {
+			names[y.name] = true
+		}
+	}
+	if len(names) > 1 { // a choice that took another type (FHIR R4 formats.html#choice)
+		return m.oneOf(at, x, false)
+	}
+	if shape.absent() {
+		return member{}
+	}
+	if shape.elem = m.value(at, shape.typ, x.a.elem, x.l.elem, x.r.elem); shape.absent() {
+		return member{}
+	}
+	return shape
+}
+
+// oneOf takes an element from one side, with its name.
+func (m *merger) oneOf(at place, x entry, bound bool) member {
+	if !x.differ() {
+		return x.l
+	}
+	label := func(y member) elem { // so that a value that changed its type alone differs
+		if y.absent() || y.name == y.key {
+			return y.elem
+		}
+		return elem{raw: object([]member{y})}
+	}
+	l, r := label(x.l), label(x.r)
+	if v := m.settle(at, label(x.a), l, r, bound); same(v, l) {
+		return x.l
+	}
+	return x.r
+}
+
+// bound returns the elements of which no side can be taken alone, because the two sides changed different ones that say one thing
+// together, or because one side removed something where the other removed something else.
+func (o sides) bound(m *merger, owner string) map[string]bool {
+	out := map[string]bool{}
+	for _, g := range m.together(owner) {
+		if owner == "HumanName" && o.parts() {
+			continue
+		}
+		var touched []string
+		left, right := false, false
+		for _, key := range g.Elements {
+			i, ok := o.at[key]
+			if !ok || !o.entries[i].differ() {
+				continue
+			}
+			byLeft, byRight := o.entries[i].changed()
+			touched, left, right = append(touched, key), left || byLeft, right || byRight
+		}
+		if left && right && len(touched) > 1 {
+			for _, key := range touched {
+				out[key] = true
+			}
+		}
+	}
+	if fhir.IsType(owner) || owner == "" || o.blind {
+		return out
+	}
+	var gone [2][]string
+	for _, x := range o.entries {
+		if !x.a.absent() && x.l.absent() != x.r.absent() {
+			i := 0
+			if x.r.absent() {
+				i = 1
+			}
+			gone[i] = append(gone[i], x.key)
+		}
+	}
+	if gone[0] != nil && gone[1] != nil {
+		for _, key := range slices.Concat(gone[0], gone[1]) {
+			out[key] = true
+		}
+	}
+	return out
+}
+
+// parts reports whether a name differs in its parts alone and has no text that says all of them: then they are merged one by one.
+func (o sides) parts() bool {
+	for _, x := range o.entries {
+		whole := x.key == "text" || x.key == "use" || x.key == "period"
+		if whole && x.differ() || x.key == "text" && !(x.l.absent() && x.r.absent()) {
+			return false
+		}
+	}
+	return true
+}
+
+func (m *merger) together(owner string) []fhir.Group {
+	g, ok := m.groups[owner]
+	if !ok {
+		g = fhir.Together(owner)
+		m.groups[owner] = g
+	}
+	return g
+}
+
+func (m *merger) critical(owner, key string) bool {
+	return slices.ContainsFunc(m.together(owner), func(g fhir.Group) bool { return g.Critical && slices.Contains(g.Elements, key) })
+}
+
+// onlyTranslated reports whether two sides did nothing to a concept but add codes of further systems: any other change of one side
+// changes what is meant, and what the other side added would be a translation of something else.
+func onlyTranslated(a, l, r elem) bool {
+	if !sameJSON(field(l.raw, "text"), field(a.raw, "text")) || !sameJSON(field(r.raw, "text"), field(a.raw, "text")) {
+		return false
+	}
+	added := func(now elem) (systems []string, ok bool) {
+		have := map[string]int{}
+		each(field(a.raw, "coding"), func(_, v []byte) { have[string(v)]++ })
+		each(field(now.raw, "coding"), func(_, v []byte) {
+			if have[string(v)]--; have[string(v)] < 0 {
+				systems = append(systems, text(v, "system"))
+			}
+		})
+		for _, n := range have {
+			if n > 0 {
+				return nil, false
+			}
+		}
+		return systems, true
+	}
+	ls, ok := added(l)
+	rs, also := added(r)
+	return ok && also && !slices.ContainsFunc(ls, func(s string) bool { return slices.Contains(rs, s) })
+}
