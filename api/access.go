@@ -19,8 +19,11 @@ type Access int
 
 type access = Access
 
-// ForOperators admits the operator's token, and the machine itself. Package web asks Protect for it.
-const ForOperators = forOperators
+// What others ask Protect and Guard for: ForOperators admits the operator's token and the machine itself, ForApps children as well.
+const (
+	ForOperators = forOperators
+	ForApps      = forApps
+)
 
 // The levels. A route without one lets nobody in.
 const (

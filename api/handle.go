@@ -56,6 +56,15 @@ func (s *Server) Protect(next http.Handler, need Access) http.Handler {
 	})
 }
 
+// Guard lets only those through to h who have the access. Refusals, errors and panics are counted, audited and logged like those of the API;
+// writeError answers them. It serves what other packages mount beside the API.
+func (s *Server) Guard(h func(w http.ResponseWriter, r *http.Request) error, need Access, writeError func(http.ResponseWriter, *http.Request, int, error)) http.Handler {
+	return s.adapt(h, need, writeError)
+}
+
+// CallerName returns who makes the request of a context, for the audit; empty where nobody was asked.
+func CallerName(ctx context.Context) string { return callerOf(ctx).Name }
+
 type errorWriter func(w http.ResponseWriter, r *http.Request, status int, err error)
 
 func (s *Server) adapt(h handler, need access, writeError errorWriter) http.Handler {

@@ -19,6 +19,8 @@ const (
 	Local   Operation = "LOCAL"   // it was written at this node
 	Refuse  Operation = "REFUSE"  // a call was turned away before anything was looked at
 	Admin   Operation = "ADMIN"   // an operator changed something
+	// Diagnose is what another node said of an exchange between others.
+	Diagnose Operation = "DIAGNOSE"
 )
 
 // Outcome says what became of it.

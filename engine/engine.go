@@ -157,8 +157,15 @@ func (e *Engine) CloseRun(ctx context.Context, r audit.Run) error {
 
 // Note writes an audit row of its own: for what changed no resource.
 func (e *Engine) Note(ctx context.Context, r audit.Record) error {
+	return e.Notes(ctx, []audit.Record{r})
+}
+
+// Notes writes audit rows of their own, in one transaction.
+func (e *Engine) Notes(ctx context.Context, records []audit.Record) error {
 	return e.store.Write(ctx, func(tx *store.Tx) error {
-		tx.Audit(r)
+		for _, r := range records {
+			tx.Audit(r)
+		}
 		return nil
 	})
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/tributary-sync/tributary/engine"
 	"github.com/tributary-sync/tributary/internal/loop"
 	"github.com/tributary-sync/tributary/resourcemanager"
+	"github.com/tributary-sync/tributary/sdata"
 	"github.com/tributary-sync/tributary/store"
 	"github.com/tributary-sync/tributary/syncerr"
 	"github.com/tributary-sync/tributary/web"
@@ -75,8 +76,10 @@ type Node struct {
 	control *control.Control
 	api     *api.Server
 	handler http.Handler
-	link    *link      // to the parent; nil at the top
-	servers []*server  // beside the node, by name
+	link    *link     // to the parent; nil at the top
+	servers []*server // beside the node, by name
+	sdata   *sdata.Server
+	beside  beside
 	nonce   sync.Mutex // held while the file of the nonce is replaced
 }
 
@@ -165,6 +168,8 @@ func New(ctx context.Context, cfg config.Config, deps Deps) (*Node, error) {
 	})
 	mux := http.NewServeMux()
 	n.api.Register(mux)
+	n.sdata = newSData(n)
+	n.sdata.Register(mux, func(h sdata.Handler) http.Handler { return n.api.Guard(h, api.ForApps, sdata.WriteError) })
 	web.New(n.control, deps.Log).Register(mux, func(h http.Handler) http.Handler { return n.api.Protect(h, api.ForOperators) })
 	n.handler = mux
 	return n, nil
@@ -217,6 +222,7 @@ func (n *Node) Run(ctx context.Context, l net.Listener) error {
 		ErrorLog: slog.NewLogLogger(n.deps.Log.Handler(), slog.LevelDebug),
 	}
 	g, ctx := errgroup.WithContext(ctx)
+	n.beside.open(ctx, g)
 	g.Go(func() error {
 		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			return syncerr.Wrap(syncerr.Internal, "serve", err)
@@ -255,6 +261,9 @@ func (n *Node) release(ctx context.Context) error {
 // Upkeep does what is due now and then: Run calls it every hour.
 func (n *Node) Upkeep(ctx context.Context) error {
 	if err := n.rotate(ctx); err != nil {
+		return err
+	}
+	if err := n.sdata.Upkeep(ctx); err != nil {
 		return err
 	}
 	if err := n.engine.Upkeep(ctx, n.cfg.Audit.Retention.Std()); err != nil {

@@ -113,13 +113,7 @@ type lister struct {
 // list reports whether the type is done; else left is used up. Each replica counts as a row: a nation has ten thousand of them, and of most
 // everything is known.
 func (l *lister) list() (bool, error) {
-	l.own = make(map[string]version.Vector, len(l.known.Lacks))
-	for _, x := range l.known.Lacks {
-		if _, ok := l.own[x.ID]; !ok {
-			l.own[x.ID], l.ids = x.Seen, append(l.ids, x.ID)
-		}
-	}
-	slices.Sort(l.ids) // whoever told them may have told them in another order
+	l.sort()
 	if l.at.Part == excepted {
 		if done, err := l.excepted(); err != nil || !done {
 			return false, err
@@ -151,6 +145,17 @@ func (l *lister) list() (bool, error) {
 		l.at = Place{Head: l.at.Head, Type: l.at.Type, Part: versions, Replica: next, Tick: l.known.Vector.Tick(next)}
 		l.left--
 	}
+}
+
+// sort puts the excepted keys in order.
+func (l *lister) sort() {
+	l.own = make(map[string]version.Vector, len(l.known.Lacks))
+	for _, x := range l.known.Lacks {
+		if _, ok := l.own[x.ID]; !ok {
+			l.own[x.ID], l.ids = x.Seen, append(l.ids, x.ID)
+		}
+	}
+	slices.Sort(l.ids) // whoever told them may have told them in another order
 }
 
 // nextReplica returns the next replica that a version or vector of the type names.

@@ -1,0 +1,56 @@
+package sdata
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+
+	"github.com/tributary-sync/tributary/fhir"
+)
+
+// The namespaces of a schema (SData core 4.3, sme).
+const (
+	nsXSD = "http://www.w3.org/2001/XMLSchema"
+	nsSME = "http://schemas.sage.com/sdata/sme/2007"
+)
+
+// WriteSchema advertises resource kinds, in the order in which they are synchronized.
+func WriteSchema(kinds []string) []byte {
+	d := bare()
+	d.begin("xs:schema", "xmlns:xs", nsXSD, "xmlns:sme", nsSME, "targetNamespace", nsNode, "elementFormDefault", "qualified")
+	for i, k := range kinds {
+		d.text("xs:element", "", "name", k, "sme:role", "resourceKind", "sme:pluralName", k, "sme:canGet", "false", "sme:isSyncSource", "true", "sme:isSyncTarget", "true",
+			"sme:syncOrder", strconv.Itoa(i+1))
+	}
+	return d.done()
+}
+
+// ReadSchema returns the resource kinds that a schema advertises for synchronization, in their order; kinds that are not known here are left
+// out. It returns an Invalid error for what is no schema.
+func ReadSchema(body []byte) ([]string, error) {
+	top, err := parse(body)
+	if err != nil {
+		return nil, err
+	}
+	if top.name.Space != nsXSD || top.name.Local != "schema" {
+		return nil, bad("the root is %.60s in namespace %.100q, not a schema", top.name.Local, top.name.Space)
+	}
+	type kind struct {
+		name  string
+		order int
+	}
+	var kinds []kind
+	for _, c := range top.children {
+		if c.name.Space != nsXSD || c.name.Local != "element" || c.attr("role") != "resourceKind" || !fhir.IsKind(c.attr("name")) {
+			continue
+		}
+		n, _ := strconv.Atoi(c.attr("syncOrder")) // one without an order has nothing that it waits for
+		kinds = append(kinds, kind{c.attr("name"), n})
+	}
+	slices.SortStableFunc(kinds, func(a, b kind) int { return cmp.Compare(a.order, b.order) })
+	out := make([]string, len(kinds))
+	for i, k := range kinds {
+		out[i] = k.name
+	}
+	return out, nil
+}
