@@ -19,10 +19,12 @@ type Access int
 
 type access = Access
 
-// What others ask Protect and Guard for: ForOperators admits the operator's token and the machine itself, ForApps children as well.
+// What others ask Protect and Guard for: ForOperators admits the operator's token and the machine itself, ForApps children as well,
+// ForDevices those who read by sessions and nobody else.
 const (
 	ForOperators = forOperators
 	ForApps      = forApps
+	ForDevices   = forDevices
 )
 
 // The levels. A route without one lets nobody in.
@@ -33,6 +35,7 @@ const (
 	forSync                        // nodes: children; operators may look
 	forApps                        // applications that write: the operator's token, this machine; children, whose push may go over FHIR
 	forOperators                   // control: the operator's token, this machine
+	forDevices                     // sessions: who has the credential of a device, and nobody else
 )
 
 // CallerKind says how a caller was recognised.
@@ -45,17 +48,21 @@ const (
 	Local                // an application or person on this machine
 	Operator             // who has the admin token
 	Child                // a node with the credential of a participant
+	Device               // a phone, script or dashboard with the credential of a participant: it may use its sessions, and nothing else
 )
 
 // Caller is who made a request.
 type Caller struct {
 	Kind        CallerKind
-	Name        string // of the child; for others what the audit shows
-	ID          string // of the child
+	Name        string // of the child or device; for others what the audit shows
+	ID          string // of the child or device
 	Participant store.Participant
 }
 
 type callerKey struct{}
+
+// CallerOf returns who made the request that a handler under Guard has the context of.
+func CallerOf(ctx context.Context) Caller { return callerOf(ctx) }
 
 // callerOf returns who made the request of ctx.
 func callerOf(ctx context.Context) Caller {
@@ -69,7 +76,7 @@ func (c Caller) may(need access) bool {
 	case forAnyone:
 		return true
 	case forReaders:
-		return c.Kind != Nobody
+		return c.Kind != Nobody && c.Kind != Device
 	case forRecords:
 		return c.Kind == Local || c.Kind == Operator || c.Kind == Child
 	case forSync:
@@ -78,13 +85,15 @@ func (c Caller) may(need access) bool {
 		return c.Kind == Local || c.Kind == Operator || c.Kind == Child
 	case forOperators:
 		return c.Kind == Local || c.Kind == Operator
+	case forDevices:
+		return c.Kind == Device
 	default:
 		return false
 	}
 }
 
 // known reports whether the caller showed a credential that is one: another answer than 401 would not help it.
-func (c Caller) known() bool { return c.Kind == Operator || c.Kind == Child }
+func (c Caller) known() bool { return c.Kind == Operator || c.Kind == Child || c.Kind == Device }
 
 // admit returns who calls, or a Denied error.
 func (s *Server) admit(r *http.Request, need access) (Caller, error) {
@@ -104,6 +113,10 @@ func (s *Server) admit(r *http.Request, need access) (Caller, error) {
 	}
 	if c.known() {
 		return c, syncerr.New(syncerr.Denied, "call", "%s may not use this address", c.Name)
+	}
+	if need == forDevices {
+		return c, syncerr.New(syncerr.Denied, "call", "it needs the credential of a device").
+			WithHint("Send Authorization: Bearer with what `tributary device add` printed")
 	}
 	return c, syncerr.New(syncerr.Denied, "call", "it needs a credential").
 		WithHint("Send Authorization: Bearer with the operator's token (admin.token on the node) or a child's credential")
@@ -142,15 +155,20 @@ func (s *Server) bySecret(ctx context.Context, secret string) (Caller, error) {
 	if s.deps.AdminToken != "" && subtle.ConstantTimeCompare(sum[:], admin[:]) == 1 {
 		return Caller{Kind: Operator, Name: "operator"}, nil
 	}
-	p, ok, err := s.engine.Store().ParticipantBy(ctx, store.KindChild, "", hex.EncodeToString(sum[:]))
-	if err != nil {
-		return Caller{}, err
+	for _, k := range []struct {
+		kind   string
+		caller CallerKind
+	}{{store.KindChild, Child}, {store.KindDevice, Device}} {
+		p, ok, err := s.engine.Store().ParticipantBy(ctx, k.kind, "", hex.EncodeToString(sum[:]))
+		if err != nil {
+			return Caller{}, err
+		}
+		if ok {
+			return Caller{Kind: k.caller, Name: p.Name, ID: p.ID, Participant: p}, nil
+		}
 	}
-	if !ok {
-		return Caller{}, syncerr.New(syncerr.Denied, "call", "the credential is not known here").
-			WithHint("A child that was removed gets a new one with `tributary child add`")
-	}
-	return Caller{Kind: Child, Name: p.Name, ID: p.ID, Participant: p}, nil
+	return Caller{}, syncerr.New(syncerr.Denied, "call", "the credential is not known here").
+		WithHint("A child that was removed gets a new one with `tributary child add`, a device with `tributary device add`")
 }
 
 // isLocal is the rule by which this machine needs no credential (DESIGN.md section 9): the connection comes from loopback,

@@ -21,6 +21,7 @@ const (
 	Admin   Operation = "ADMIN"   // an operator changed something
 	// Diagnose is what another node said of an exchange between others.
 	Diagnose Operation = "DIAGNOSE"
+	Device   Operation = "DEVICE" // a device began a session, or acknowledged what it got
 )
 
 // Outcome says what became of it.

@@ -74,13 +74,19 @@ func childOf(p store.Participant, head uint64) Child {
 	}
 }
 
+func checkName(op, name string) error {
+	if len(name) > maxName || !fhir.ValidID(strings.ReplaceAll(name, "_", "-")) || strings.HasPrefix(name, "-") || strings.HasPrefix(name, ".") {
+		return syncerr.New(syncerr.Usage, op, "%.80q is not a name", name).WithHint("Use up to %d letters, digits, '-', '_' and '.', for example clinic-a", maxName)
+	}
+	return nil
+}
+
 // AddChild lets a node of that name read from and push to this one. publicKey is the public half of its key, empty where it
 // was not given. The credential in the answer is shown this once: only its hash is stored. It returns a Usage error for what is
 // no name, and a Conflict error where there is a child of that name.
 func (c *Control) AddChild(ctx context.Context, name, publicKey string) (NewChild, error) {
-	if len(name) > maxName || !fhir.ValidID(strings.ReplaceAll(name, "_", "-")) || strings.HasPrefix(name, "-") || strings.HasPrefix(name, ".") {
-		return NewChild{}, syncerr.New(syncerr.Usage, "add child", "%.80q is not a name", name).
-			WithHint("Use up to %d letters, digits, '-', '_' and '.', for example clinic-a", maxName)
+	if err := checkName("add child", name); err != nil {
+		return NewChild{}, err
 	}
 	publicKey = strings.TrimSpace(publicKey)
 	if len(publicKey) > 500 {

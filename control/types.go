@@ -111,6 +111,30 @@ type NewChild struct {
 	Credential string `json:"credential"`
 }
 
+// Device is a registration under which phones, scripts or dashboards read by sessions.
+type Device struct {
+	ID       string     `json:"id"`
+	Name     string     `json:"name"`
+	Scope    []string   `json:"scope"` // types, each with or without the criteria of a search
+	Created  int64      `json:"created"`
+	LastSeen int64      `json:"lastSeen,omitempty"` // 0 where it never came
+	Devices  []DeviceID `json:"devices,omitempty"`  // the ids under which it came, the last first
+}
+
+// DeviceID is one device id under which a registration came.
+type DeviceID struct {
+	UUID     string `json:"uuid"`
+	Created  int64  `json:"created"`
+	LastSeen int64  `json:"lastSeen"`
+	Waiting  int64  `json:"waiting"` // items in its queue: what it was not given yet, or did not acknowledge
+}
+
+// NewDevice is a device with its credential, which is shown once and stored only as a hash.
+type NewDevice struct {
+	Device
+	Credential string `json:"credential"`
+}
+
 // ConflictQuery selects conflicts, newest first; zero fields select everything.
 type ConflictQuery struct {
 	Status string // store.ConflictOpen ("open") or store.ConflictDecided ("decided")

@@ -171,6 +171,7 @@ func New(ctx context.Context, cfg config.Config, deps Deps) (*Node, error) {
 	n.sdata = newSData(n)
 	n.sdata.Register(mux, func(h sdata.Handler) http.Handler { return n.api.Guard(h, api.ForApps, sdata.WriteError) })
 	web.New(n.control, deps.Log).Register(mux, func(h http.Handler) http.Handler { return n.api.Protect(h, api.ForOperators) })
+	n.registerDevices(mux)
 	n.handler = mux
 	return n, nil
 }

@@ -57,3 +57,11 @@ func (q Query) readPage(token string) (Page, error) {
 
 // validKey reports whether a text may be a value of the index.
 func validKey(text string) bool { return len(text) <= maxKey && utf8.ValidString(text) }
+
+// From returns the query for the page behind what Next named. It returns an Invalid error for a text that Next did not make for a query of
+// this type and order.
+func (q Query) From(token string) (Query, error) {
+	var err error
+	q.Page, err = q.readPage(token)
+	return q, err
+}

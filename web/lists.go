@@ -51,6 +51,7 @@ func operationOptions(chosen string) []option {
 		{string(audit.Pull), "fetched from the parent", false},
 		{string(audit.Push), "sent to the parent", false},
 		{string(audit.Receive), "came from a child", false},
+		{string(audit.Device), "read by devices", false},
 		{string(audit.Refuse), "calls turned away", false},
 		{string(audit.Admin), "done by a person", false},
 	} {

@@ -156,6 +156,8 @@ func (p page) eventWords(r audit.Record) (before, details string) {
 		return "Fetching from " + p.peer(r.Peer, "the parent"), sentence(r.Details)
 	case audit.Push:
 		return "Sending to " + p.peer(r.Peer, "the parent"), sentence(r.Details)
+	case audit.Device:
+		return "Device " + p.peer(r.Peer, "of an unknown name"), sentence(r.Details)
 	case audit.Refuse:
 		return "A call was turned away", sentence(r.Details)
 	case audit.Admin:

@@ -100,6 +100,26 @@ func (c *Client) RemoveChild(ctx context.Context, name string) error {
 	return c.call(ctx, within, http.MethodDelete, "/children/"+url.PathEscape(name), nil, nil, nil)
 }
 
+// Devices returns the registrations under which phones, scripts and dashboards read by sessions, by name.
+func (c *Client) Devices(ctx context.Context) ([]control.Device, error) {
+	return get[[]control.Device](ctx, c, within, http.MethodGet, "/devices", nil, nil)
+}
+
+// AddDevice lets a device of that name read by sessions what scope says. The credential in the answer is shown this once.
+func (c *Client) AddDevice(ctx context.Context, name string, scope []string) (control.NewDevice, error) {
+	return get[control.NewDevice](ctx, c, within, http.MethodPost, "/devices", nil, map[string]any{"name": name, "scope": scope})
+}
+
+// SetDevice changes what a device may see.
+func (c *Client) SetDevice(ctx context.Context, name string, scope []string) (control.Device, error) {
+	return get[control.Device](ctx, c, within, http.MethodPut, "/devices/"+url.PathEscape(name), nil, map[string]any{"scope": scope})
+}
+
+// RemoveDevice takes a device's credential away and forgets what it had.
+func (c *Client) RemoveDevice(ctx context.Context, name string) error {
+	return c.call(ctx, within, http.MethodDelete, "/devices/"+url.PathEscape(name), nil, nil, nil)
+}
+
 // Explain returns everything that the node knows of one resource but its content.
 func (c *Client) Explain(ctx context.Context, key fhir.Key) (control.Explanation, error) {
 	if err := key.Validate(); err != nil {
