@@ -394,7 +394,11 @@ func (a *acceptance) except(in incoming, seen version.Vector) error {
 	if nameable(in.Stamp).IsZero() {
 		return nil
 	}
-	for _, v := range in.Stamp.Vector.With(in.Stamp.Version) {
+	lacks := in.Stamp.Vector.With(in.Stamp.Version)
+	if a.link.Digest {
+		lacks = version.Vector{in.Stamp.Version}
+	}
+	for _, v := range lacks {
 		if seen.Contains(v) {
 			continue
 		}

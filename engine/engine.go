@@ -66,6 +66,9 @@ type Link struct {
 	ClientName string                           // client that moved it: node, fhir, rest
 	Client     func(resourceType string) string // the same by type, where it is not the same for all
 	Run        string
+	// Digest says that the peer tells no vectors: those of its events are what it knows of all keys, so that nothing but their version is
+	// certain to be one of the key.
+	Digest bool
 }
 
 func (l Link) client(resourceType string) string {

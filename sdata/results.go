@@ -45,7 +45,7 @@ func (s *Server) results(w http.ResponseWriter, r *http.Request) error {
 	if err := s.Record(r.Context(), run, r.PathValue("type"), f); err != nil {
 		return err
 	}
-	return send(w, http.StatusOK, "application/xml; charset=utf-8", nil)
+	return send(w, r, http.StatusOK, "application/xml; charset=utf-8", nil)
 }
 
 // Record stores a diagnostics feed in the audit under its run, an entry each and one row for the feed, and raises an alert where something

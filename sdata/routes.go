@@ -44,7 +44,7 @@ func (s *Server) operation(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		return send(w, http.StatusOK, ContentType+";type=entry; charset=utf-8", b)
+		return send(w, r, http.StatusOK, ContentType+";type=entry; charset=utf-8", b)
 	case name == "$syncsource" && id == "" && r.Method == http.MethodPost:
 		return s.postSource(w, r, resourceType, run)
 	case name == "$syncsource" && id != "" && get(r):
@@ -55,12 +55,12 @@ func (s *Server) operation(w http.ResponseWriter, r *http.Request) error {
 		return s.getTarget(w, r, resourceType, id, run)
 	case (name == "$syncsource" || name == "$synctarget") && id != "" && r.Method == http.MethodDelete:
 		if name == "$synctarget" && s.cancelBatch(id) {
-			return send(w, http.StatusOK, "application/xml; charset=utf-8", nil)
+			return send(w, r, http.StatusOK, "application/xml; charset=utf-8", nil)
 		}
 		if err := s.drop(r.Context(), id); err != nil {
 			return err
 		}
-		return send(w, http.StatusOK, "application/xml; charset=utf-8", nil)
+		return send(w, r, http.StatusOK, "application/xml; charset=utf-8", nil)
 	case name == "$syncresults" && id == "" && r.Method == http.MethodPost:
 		return s.results(w, r)
 	}
@@ -91,7 +91,7 @@ func (s *Server) notAllowed(w http.ResponseWriter, r *http.Request, name, id str
 		return unknown(w, r)
 	}
 	w.Header().Set("Allow", allow)
-	return send(w, http.StatusMethodNotAllowed, "application/xml; charset=utf-8", WriteDiagnoses([]Diagnosis{{
+	return send(w, r, http.StatusMethodNotAllowed, "application/xml; charset=utf-8", WriteDiagnoses([]Diagnosis{{
 		Severity: Failure, Code: "BadUrlSyntax", App: "unsupported", Message: "this address takes " + allow,
 	}}))
 }
@@ -126,7 +126,7 @@ func (s *Server) postSource(w http.ResponseWriter, r *http.Request, resourceType
 		return err
 	}
 	if !synchronous {
-		return accepted(w, address(s.base(r), j), Tracking{Phase: "Selecting", PhaseDetail: resourceType, Progress: 100, PollingMillis: 50})
+		return accepted(w, r, address(s.base(r), j), Tracking{Phase: "Selecting", PhaseDetail: resourceType, Progress: 100, PollingMillis: 50})
 	}
 	return s.sendPage(w, r, j, p)
 }
@@ -157,7 +157,7 @@ func (s *Server) postTarget(w http.ResponseWriter, r *http.Request, resourceType
 			if err := s.same(j, ok, err, kindTarget, resourceType, run); err != nil {
 				return err
 			}
-			return accepted(w, address(base, j), Tracking{Phase: "Finished", Progress: 100, PollingMillis: 50})
+			return accepted(w, r, address(base, j), Tracking{Phase: "Finished", Progress: 100, PollingMillis: 50})
 		}
 	}
 	b, err := body(r)
@@ -176,7 +176,7 @@ func (s *Server) postTarget(w http.ResponseWriter, r *http.Request, resourceType
 		if err != nil {
 			return err
 		}
-		return send(w, http.StatusOK, feedType, WriteFeed(out))
+		return send(w, r, http.StatusOK, feedType, WriteFeed(out))
 	}
 	if err := s.beginBatch(r.Context(), base, id, &p); err != nil {
 		return err
@@ -185,7 +185,7 @@ func (s *Server) postTarget(w http.ResponseWriter, r *http.Request, resourceType
 		if err != nil {
 			return err
 		}
-		return accepted(w, address(base, running.job), t)
+		return accepted(w, r, address(base, running.job), t)
 	}
 	return s.getTarget(w, r, resourceType, id, run)
 }
@@ -199,13 +199,13 @@ func (s *Server) getTarget(w http.ResponseWriter, r *http.Request, resourceType,
 		if err := s.same(running.job, true, nil, kindTarget, resourceType, run); err != nil {
 			return err
 		}
-		return accepted(w, address(s.base(r), running.job), t)
+		return accepted(w, r, address(s.base(r), running.job), t)
 	}
 	j, ok, err := s.job(r.Context(), id)
 	if err := s.same(j, ok, err, kindTarget, resourceType, run); err != nil {
 		return err
 	}
-	return send(w, j.Status, feedType, j.Body)
+	return send(w, r, j.Status, feedType, j.Body)
 }
 
 // schema advertises the resource kinds of which this node has something, in the order in which they are synchronized (sme:syncOrder): what is
@@ -215,5 +215,5 @@ func (s *Server) schema(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return send(w, http.StatusOK, "application/xml; charset=utf-8", WriteSchema(fhir.InOrder(types)))
+	return send(w, r, http.StatusOK, "application/xml; charset=utf-8", WriteSchema(fhir.InOrder(types)))
 }

@@ -1,6 +1,8 @@
 package sdata
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"io"
@@ -148,9 +150,22 @@ func (s *Server) base(r *http.Request) string {
 // collection returns the address of a resource kind.
 func collection(base, resourceType string) string { return base + "/sdata/" + resourceType }
 
-// send writes a whole answer.
-func send(w http.ResponseWriter, status int, contentType string, b []byte) error {
+// minPacked is from how many bytes on an answer is packed.
+const minPacked = 1 << 10
+
+// send writes a whole answer, packed for who takes that: XML shrinks to a tenth.
+func send(w http.ResponseWriter, r *http.Request, status int, contentType string, b []byte) error {
 	h := w.Header()
+	if len(b) >= minPacked && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+		var packed bytes.Buffer
+		z := gzip.NewWriter(&packed)
+		_, werr := z.Write(b)
+		if err := errors.Join(werr, z.Close()); err != nil {
+			return syncerr.Wrap(syncerr.Internal, "pack answer", err)
+		}
+		b = packed.Bytes()
+		h.Set("Content-Encoding", "gzip")
+	}
 	h.Set("Content-Type", contentType)
 	h.Set("Content-Length", strconv.Itoa(len(b)))
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -161,14 +176,14 @@ func send(w http.ResponseWriter, status int, contentType string, b []byte) error
 }
 
 // accepted answers that an operation goes on (core 11.5).
-func accepted(w http.ResponseWriter, location string, t Tracking) error {
+func accepted(w http.ResponseWriter, r *http.Request, location string, t Tracking) error {
 	w.Header().Set("Location", location)
-	return send(w, http.StatusAccepted, "application/xml; charset=utf-8", WriteTracking(t))
+	return send(w, r, http.StatusAccepted, "application/xml; charset=utf-8", WriteTracking(t))
 }
 
 // WriteError answers with diagnoses (core 3.11).
-func WriteError(w http.ResponseWriter, _ *http.Request, status int, err error) {
-	_ = send(w, status, "application/xml; charset=utf-8", WriteDiagnoses([]Diagnosis{diagnosisOf(status, err)}))
+func WriteError(w http.ResponseWriter, r *http.Request, status int, err error) {
+	_ = send(w, r, status, "application/xml; charset=utf-8", WriteDiagnoses([]Diagnosis{diagnosisOf(status, err)}))
 }
 
 // diagnosisOf says what an error means to a peer.

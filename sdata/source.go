@@ -247,7 +247,7 @@ func (s *Server) sendPage(w http.ResponseWriter, r *http.Request, j store.SDataJ
 	if err != nil {
 		return err
 	}
-	return send(w, http.StatusOK, feedType, b)
+	return send(w, r, http.StatusOK, feedType, b)
 }
 
 // entryOf writes a row of the log as an entry.

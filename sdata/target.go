@@ -3,6 +3,7 @@ package sdata
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/tributary-sync/tributary/engine"
@@ -115,7 +116,7 @@ func (p *page) event(i int) feed.Event {
 	}
 	if ev.Stamp.IsZero() {
 		ev.Stamp = version.Stamp{
-			Version: v, Vector: p.source.Vector.Union(version.Vector{v}), Author: v.Replica, Authored: e.State.Stamp, Origin: v, Deleted: e.Deleted,
+			Version: v, Vector: p.vector(v), Author: v.Replica, Authored: e.State.Stamp, Origin: v, Deleted: e.Deleted,
 		}
 		if r, err := fhir.ParseAs(p.typ, e.Document, 0); err == nil && !e.Deleted {
 			ev.Stamp.Hash = version.Hash(r.Bare().Hash())
@@ -130,6 +131,13 @@ func (p *page) event(i int) feed.Event {
 		}
 	}
 	return ev
+}
+
+// vector returns what the copy of an entry of a plain peer has seen: what the source knew, and of the version's own replica no more than that,
+// since what comes behind it there is of other resources.
+func (p *page) vector(v version.Version) version.Vector {
+	x := slices.DeleteFunc(slices.Clone(p.source.Vector), func(o version.Version) bool { return o.Replica == v.Replica })
+	return x.With(v)
 }
 
 // learnt returns what is known after entries up to, but without, to were processed: an endpoint's tick rises with each entry, and at the
@@ -166,6 +174,7 @@ func (s *Server) take(ctx context.Context, base string, p *page, step func(done 
 		return out, err
 	}
 	link := s.link(ctx, *p.feed.Digest, p.run)
+	link.Digest = p.feed.Digest.Known == nil
 	for from := 0; from == 0 || from < len(p.versions); {
 		to, bytes := from, 0
 		var events []feed.Event

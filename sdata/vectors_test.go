@@ -210,13 +210,13 @@ func TestSD18Async(t *testing.T) {
 
 func TestSD19BatchWithABadEntry(t *testing.T) {
 	h := newHost(t, "b", nil)
-	f := h.apply(200, pageOf("catchUp", []uint64{4}, "", change{node: 1, tick: 1, id: "p1", text: "x"},
+	f := h.apply(200, pageOf("catchUp", []uint64{4, 9}, "", change{node: 1, tick: 1, id: "p1", text: "x"},
 		change{node: 1, tick: 2, id: "p2", text: "x", content: `{"resourceType":"Patient","id":"p2","id":"p2"}`}, change{node: 1, tick: 3, id: "p3", text: "x"}))
 	wantStatuses(t, f, 201, 422, 201)
 	if len(f.Entries[1].Trouble) != 1 || f.Entries[1].Trouble[0].Severity != sdata.Failure {
 		t.Errorf("the refused entry says nothing: %+v", f.Entries[1])
 	}
-	h.wantTicks(map[string]uint64{"n1": 2}) // T3: lowered to the first that was not taken
+	h.wantTicks(map[string]uint64{"n1": 2, "n2": 9}) // T3: lowered to the first that was not taken, and no other endpoint's
 	h.apply(200, pageOf("catchUp", []uint64{5}, "", change{node: 1, tick: 3, id: "p3", text: "x"}, change{node: 1, tick: 4, id: "p2", text: "mended"}))
 	h.wantTicks(map[string]uint64{"n1": 5})
 	if h.has("Patient", "p2") != "mended" {

@@ -285,3 +285,7 @@ func digestOf(ticks ...uint64) []byte {
 	b.WriteString("</digest></payload></entry>")
 	return []byte(b.String())
 }
+
+func newAnswer(status int, body string) *http.Response {
+	return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body))}
+}

@@ -192,15 +192,15 @@ func (d *document) payload(e Entry) {
 	if e.UUID == "" && e.ID == "" {
 		return
 	}
-	name := e.Title
+	attrs := []string{"xmlns", nsNode, "xmlns:sdata", nsSData, "sdata:uuid", e.UUID, "sdata:key", e.ID} // a peer may keep the element as it is
 	d.begin("sdata:payload", "sdata:uuid", e.UUID, "sdata:key", e.ID)
 	switch {
 	case e.Deleted:
-		d.text("t:"+name, "", "sdata:uuid", e.UUID, "sdata:key", e.ID, "sdata:isDeleted", "true")
+		d.text(e.Title, "", append(attrs, "sdata:isDeleted", "true")...)
 	case e.Document != nil && !printable(e.Document):
-		d.text("t:"+name, base64.StdEncoding.EncodeToString(e.Document), "sdata:uuid", e.UUID, "sdata:key", e.ID, "type", "application/fhir+json", "encoding", "base64")
+		d.text(e.Title, base64.StdEncoding.EncodeToString(e.Document), append(attrs, "type", "application/fhir+json", "encoding", "base64")...)
 	case e.Document != nil:
-		d.text("t:"+name, string(e.Document), "sdata:uuid", e.UUID, "sdata:key", e.ID, "type", "application/fhir+json")
+		d.text(e.Title, string(e.Document), append(attrs, "type", "application/fhir+json")...)
 	}
 	d.end()
 }
