@@ -152,7 +152,7 @@ push:
       - type: '*'
 references: accept
 conflicts:
-  default: last-writer-wins
+  default: merge
   deletes_win: false
 history:
   keep: 90d

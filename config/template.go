@@ -67,7 +67,8 @@ push:
 # hold sets it aside until the other has come, fetch asks the parent for the other. Nothing waits unseen: tributary parked list.
 #references: ` + string(d.References) + `
 
-# Who wins when a record was changed in two places. The other copy is always kept.
+# What becomes of a record that was changed in two places. Both copies are always kept. merge takes what each side changed; what both
+# changed waits for a person, or goes by the policy behind a comma (merge,last-writer-wins). The others take one copy whole.
 # ` + policyList() + `
 conflicts:
   default: ` + string(d.Conflicts.Default) + `

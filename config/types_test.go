@@ -129,7 +129,7 @@ func TestPolicies(t *testing.T) {
 	if c.Conflicts.Types["Patient"] != reconcile.Defer || c.Conflicts.Priority["a"] != 1 {
 		t.Error("the policies share a map with the configuration")
 	}
-	if got := Default().Policies().For("Patient"); got != reconcile.LastWriterWins {
+	if got := Default().Policies().For("Patient"); got != reconcile.Merging {
 		t.Errorf("the default is %s", got)
 	}
 }

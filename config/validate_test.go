@@ -77,7 +77,12 @@ func TestValidate(t *testing.T) {
 		{"type twice", func(c *Config) { c.Pull.Types = []TypeRule{{Type: "*"}, {Type: "*"}} }, []string{`pull.types[1].type: "*" stands at pull.types[0] already`}},
 		{"client unknown", func(c *Config) { c.Push.Types[0].Client = "fihr" }, []string{`push.types[0].client: "fihr" is not known. Did you mean fhir? There are node, fhir, rest`}},
 		{"policy unknown", func(c *Config) { c.Conflicts.Default = "source-win" }, []string{`conflicts.default: "source-win" is not known. Did you mean source-wins?`}},
-		{"policy merge", func(c *Config) { c.Conflicts.Types = map[string]reconcile.Policy{"Patient": "merge"} }, []string{`conflicts.types.Patient: "merge" is not known. Use one of source-wins, destination-wins, replica-priority, last-writer-wins, defer`}},
+		{"policy merge", func(c *Config) {
+			c.Conflicts.Types = map[string]reconcile.Policy{"Patient": "merge,last-writer-wins", "Group": "merge, source-wins"}
+		}, nil},
+		{"policy behind what needs none", func(c *Config) { c.Conflicts.Types = map[string]reconcile.Policy{"Patient": "defer,merge"} }, []string{`conflicts.types.Patient: "defer,merge" is not known. Use one of merge, source-wins, destination-wins, replica-priority, last-writer-wins, defer`}},
+		{"merge, then what hides", func(c *Config) { c.Conflicts.Default, c.Pull.Enabled = "merge,destination-wins", false }, []string{"destination-wins would hide"}},
+		{"merge by default, nothing pulled", func(c *Config) { c.Pull.Enabled = false }, nil},
 		{"policy for all", func(c *Config) { c.Conflicts.Types = map[string]reconcile.Policy{"*": "defer"} }, []string{"conflicts.types.*: there is no such resource type. Use conflicts.default"}},
 		{"policy for an unknown type", func(c *Config) { c.Conflicts.Types = map[string]reconcile.Policy{"Pateint": "defer"} }, []string{"Did you mean Patient?"}},
 		{"priority", func(c *Config) { c.Conflicts.Priority = map[string]int{"b": 0, "a b": 1} }, []string{`conflicts.priority."a b": this is not the name`, "conflicts.priority.b: 0 is not a priority"}},

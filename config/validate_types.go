@@ -111,6 +111,7 @@ func (g group) subject() string {
 func (c Config) hiding(condition func(resourceType string) bool, policies ...reconcile.Policy) []group {
 	var groups []group
 	byDefault := group{path: "conflicts.default", policy: c.Policies().For("")}
+	var hides reconcile.Policy
 	for _, t := range fhir.Types() {
 		own, named := c.Conflicts.Types[t]
 		if !condition(t) {
@@ -118,14 +119,16 @@ func (c Config) hiding(condition func(resourceType string) bool, policies ...rec
 		}
 		for _, p := range policies {
 			switch {
-			case named && own == p:
+			case named && own.Names(p):
 				groups = append(groups, group{path: join("conflicts.types", t), policy: p, types: []string{t}})
-			case !named && byDefault.policy == p:
+			case !named && byDefault.policy.Names(p):
+				hides = p
 				byDefault.types = append(byDefault.types, t)
 			}
 		}
 	}
 	if len(byDefault.types) > 0 {
+		byDefault.policy = hides
 		groups = append(groups, byDefault)
 	}
 	return groups

@@ -123,22 +123,34 @@ func (a *acceptance) conflict(in incoming, local version.Stamp) (feed.Result, st
 		return "", "", err
 	}
 	var unread error
-	res := a.e.cfg.Policies.Resolve(in.Key.Type, local, in.Stamp, named(a.tx, &unread))
+	names := named(a.tx, &unread)
+	res := a.e.cfg.Policies.Resolve(in.Key.Type, local, in.Stamp, names)
+	row := store.Conflict{
+		Key: in.Key, Status: store.ConflictDecided, Peer: a.link.Peer, Local: local, LocalContent: mine.Body, Incoming: in.Stamp, IncomingContent: in.Content,
+	}
+	if err := a.origins(&row); err != nil {
+		return "", "", err
+	}
+	var merged *authoring
+	if res.Merge {
+		merged, res = a.merged(&row, res, names)
+	}
 	if unread != nil {
 		return "", "", unread
 	}
-	row := store.Conflict{
-		Key: in.Key, Status: store.ConflictDecided, Rule: string(res.Rule), Winner: "local", Flagged: res.Flagged, Peer: a.link.Peer,
-		Local: local, LocalContent: mine.Body, Incoming: in.Stamp, IncomingContent: in.Content,
-	}
-	if res.Incoming {
-		row.Winner = "incoming"
-	}
-	if res.Deferred {
+	row.Rule, row.Winner, row.Flagged = string(res.Rule), "local", res.Flagged
+	switch {
+	case res.Deferred:
 		row.Status, row.Winner = store.ConflictOpen, ""
 		return a.deferred(row)
+	case merged != nil:
+		row.Winner, err = Merged, a.writeMerge(in.Key, local.Vector.Union(in.Stamp.Vector), *merged)
+	case res.Incoming:
+		row.Winner, err = "incoming", a.decide(in, local, true)
+	default:
+		err = a.decide(in, local, false)
 	}
-	if err := a.decide(in, local, res.Incoming); err != nil {
+	if err != nil {
 		return "", "", err
 	}
 	after, _, err := a.tx.Current(in.Key)
@@ -327,7 +339,7 @@ func (e *Engine) Resolve(ctx context.Context, uuid string, choice Choice, actor 
 		if err != nil {
 			return err
 		}
-		if err := tx.CloseConflict(c.UUID, after.Stamp.Version, string(choice)); err != nil {
+		if err := tx.CloseConflict(c.UUID, after.Stamp.Version, string(choice), actor, ""); err != nil {
 			return err
 		}
 		tx.Audit(audit.Record{Operation: audit.Admin, Outcome: audit.Decided, Action: "RESOLVE", Key: c.Key, Version: after.Stamp.Version, Peer: actor, Conflict: c.UUID})

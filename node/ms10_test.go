@@ -16,6 +16,7 @@ import (
 	"github.com/tributary-sync/tributary/engine"
 	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/node"
+	"github.com/tributary-sync/tributary/reconcile"
 	"github.com/tributary-sync/tributary/store"
 	"github.com/tributary-sync/tributary/version"
 )
@@ -38,6 +39,7 @@ func newStill(t *testing.T, cal *calendar, name string, parent *still) *still {
 	t.Helper()
 	dir := t.TempDir()
 	cfg := config.Default()
+	cfg.Conflicts.Default = reconcile.LastWriterWins // these tests write whole documents
 	cfg.Node.Name, cfg.Node.DataDir, cfg.Store.DSN = name, dir, filepath.Join(dir, "tributary.db")
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/tributary-sync/tributary/feed"
 	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/node"
+	"github.com/tributary-sync/tributary/reconcile"
 	"github.com/tributary-sync/tributary/resourcemanager"
 	"github.com/tributary-sync/tributary/syncerr"
 )
@@ -36,6 +37,7 @@ func start(t *testing.T, name string, parent *running, deps node.Deps, change fu
 		t.Fatal(err)
 	}
 	cfg := config.Default()
+	cfg.Conflicts.Default = reconcile.LastWriterWins // these tests write whole documents
 	dir := t.TempDir()
 	cfg.Node.Name, cfg.Node.DataDir, cfg.Node.Listen = name, dir, l.Addr().String()
 	cfg.Node.URL, cfg.Store.DSN = "http://"+cfg.Node.Listen, filepath.Join(dir, "tributary.db")

@@ -31,7 +31,20 @@ type Conflict struct {
 	LocalContent    json.RawMessage `json:"localContent,omitempty"`
 	Incoming        version.Stamp   `json:"incoming"`
 	IncomingContent json.RawMessage `json:"incomingContent,omitempty"`
+	Kind            string          `json:"kind,omitempty"`
+	Ancestor        version.Version `json:"ancestorVersion,omitzero"`
+	AncestorContent json.RawMessage `json:"ancestorContent,omitempty"` // nil where history has it no more, or there was none
+	Reason          string          `json:"reason,omitempty"`          // why it was decided as it was, or waits
+	Actor           string          `json:"resolvedBy,omitempty"`      // who resolved it
+	Remark          string          `json:"remark,omitempty"`          // why, as that person said
 }
+
+// The kinds of a conflict.
+const (
+	KindEdit     = "edit"     // two changes of one copy
+	KindDeletion = "deletion" // one side deleted what the other changed
+	KindIdentity = "identity" // two nodes made a resource of that key each: perhaps two patients
+)
 
 const conflictColumns = "uuid, type, id, status, rule, winner, flagged, peer, opened, closed, decided_version, local_stamp, local_content, incoming_stamp, incoming_content"
 
@@ -67,9 +80,20 @@ func (tx *Tx) PutConflict(c Conflict) (string, error) {
 	if c.Status != ConflictOpen {
 		closed = timeText(tx.Now())
 	}
+	if err := tx.exec("REPLACE INTO conflict_detail (uuid, kind, ancestor_version, ancestor_content, reason, actor, remark) VALUES (?, ?, ?, ?, ?, ?, ?)",
+		c.UUID, c.Kind, versionText(c.Ancestor), blobOf(c.AncestorContent), clip(c.Reason, 4000), clip(c.Actor, 100), clip(c.Remark, 4000)); err != nil {
+		return "", err
+	}
 	return c.UUID, tx.exec("REPLACE INTO sync_conflict ("+conflictColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", c.UUID, c.Key.Type, c.Key.ID,
 		c.Status, c.Rule, c.Winner, boolInt(c.Flagged), clip(c.Peer, 100), timeText(c.Opened), closed, c.Decided.String(), string(local), blobOf(c.LocalContent),
 		string(incoming), blobOf(c.IncomingContent))
+}
+
+func versionText(v version.Version) string {
+	if v.IsZero() {
+		return ""
+	}
+	return v.String()
 }
 
 func blobOf(b []byte) any {
@@ -109,6 +133,11 @@ func (q *query) OpenConflict(k fhir.Key) (Conflict, bool, error) {
 	return out[0], true, nil
 }
 
+// ConflictsOf returns the conflicts that there were of a key, the newest first, at most ten.
+func (q *query) ConflictsOf(k fhir.Key) ([]Conflict, error) {
+	return q.conflicts("WHERE type = ? AND id = ? ORDER BY opened DESC, uuid DESC LIMIT 10", k.Type, k.ID)
+}
+
 // ConflictFilter selects conflicts; zero fields select everything.
 type ConflictFilter struct {
 	UUID, Status string
@@ -129,16 +158,27 @@ func (s *Store) Conflicts(ctx context.Context, f ConflictFilter) ([]Conflict, er
 
 func (q *query) conflicts(where string, args ...any) ([]Conflict, error) {
 	var out []Conflict
-	err := q.each("SELECT "+conflictColumns+" FROM sync_conflict "+where, args, func(rows *sql.Rows) error {
+	err := q.each("SELECT "+conflictColumns+", kind, ancestor_version, ancestor_content, reason, actor, remark"+
+		" FROM sync_conflict LEFT JOIN conflict_detail USING (uuid) "+where, args, func(rows *sql.Rows) error {
 		var c Conflict
 		var flagged int
 		var opened, decided, local, incoming string
 		var closed sql.NullString
-		var lc, ic []byte
-		if err := rows.Scan(&c.UUID, &c.Key.Type, &c.Key.ID, &c.Status, &c.Rule, &c.Winner, &flagged, &c.Peer, &opened, &closed, &decided, &local, &lc, &incoming, &ic); err != nil {
+		var lc, ic, ac []byte
+		var kind, ancestor, reason, actor, remark sql.NullString
+		if err := rows.Scan(&c.UUID, &c.Key.Type, &c.Key.ID, &c.Status, &c.Rule, &c.Winner, &flagged, &c.Peer, &opened, &closed, &decided, &local, &lc, &incoming, &ic,
+			&kind, &ancestor, &ac, &reason, &actor, &remark); err != nil {
 			return err
 		}
 		c.Flagged, c.Opened, c.Closed, c.LocalContent, c.IncomingContent = flagged != 0, parseTime(opened), parseTime(closed.String), lc, ic
+		c.Kind, c.AncestorContent, c.Reason, c.Actor, c.Remark = kind.String, ac, reason.String, actor.String, remark.String
+		if ancestor.String != "" {
+			v, err := version.Parse(ancestor.String)
+			if err != nil {
+				return err
+			}
+			c.Ancestor = v
+		}
 		if decided != "" {
 			v, err := version.Parse(decided)
 			if err != nil {
@@ -158,8 +198,11 @@ func (q *query) conflicts(where string, args ...any) ([]Conflict, error) {
 	return out, err
 }
 
-// CloseConflict closes one conflict as decided by a person.
-func (tx *Tx) CloseConflict(uuid string, v version.Version, winner string) error {
+// CloseConflict closes one conflict as decided by a person, with what that person said.
+func (tx *Tx) CloseConflict(uuid string, v version.Version, winner, actor, remark string) error {
+	if err := tx.exec("UPDATE conflict_detail SET actor = ?, remark = ? WHERE uuid = ?", clip(actor, 100), clip(remark, 4000), uuid); err != nil {
+		return err
+	}
 	return tx.exec("UPDATE sync_conflict SET status = 'decided', winner = ?, decided_version = ?, closed = ? WHERE uuid = ?",
 		winner, v.String(), timeText(tx.Now()), uuid)
 }

@@ -366,7 +366,7 @@ func TestConformanceConflicts(t *testing.T) {
 			if _, ok, err := tx.OpenConflict(elsewhere.Key); !ok || err != nil {
 				t.Errorf("the other key's: %v, %v", ok, err)
 			}
-			if err := tx.CloseConflict(third, a2, "local"); err != nil {
+			if err := tx.CloseConflict(third, a2, "local", "ann", "asked the mother"); err != nil {
 				return err
 			}
 			_, ok, err := tx.OpenConflict(elsewhere.Key)
@@ -375,7 +375,7 @@ func TestConformanceConflicts(t *testing.T) {
 			}
 			return err
 		})
-		if got := find(store.ConflictFilter{UUID: third}, 1)[0]; got.Status != store.ConflictDecided || got.Winner != "local" || got.Decided != a2 {
+		if got := find(store.ConflictFilter{UUID: third}, 1)[0]; got.Status != store.ConflictDecided || got.Winner != "local" || got.Decided != a2 || got.Actor != "ann" || got.Remark != "asked the mother" {
 			t.Errorf("closed by a person: %+v", got)
 		}
 		if fresh := put(c); fresh == first {

@@ -16,6 +16,7 @@ import (
 	client "github.com/tributary-sync/tributary/clients/control"
 	"github.com/tributary-sync/tributary/config"
 	"github.com/tributary-sync/tributary/node"
+	"github.com/tributary-sync/tributary/reconcile"
 	"github.com/tributary-sync/tributary/syncerr"
 )
 
@@ -117,6 +118,7 @@ func (t *tree) add(ctx context.Context, name string, parent *demoNode, l net.Lis
 	if n.cfg, err = quiet.initialise(ctx, n.path, o); err != nil {
 		return err
 	}
+	n.cfg.Conflicts.Default = reconcile.Merging + "," + reconcile.LastWriterWins // nobody is there to be asked
 	if parent != nil {
 		child, err := parent.control.AddChild(ctx, name, "")
 		if err != nil {

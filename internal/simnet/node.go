@@ -119,6 +119,7 @@ func (x *Node) config() config.Config {
 	c := config.Default()
 	c.Node.Name, c.Node.URL, c.Node.DataDir = x.as, "http://"+x.name, x.dir
 	c.Store.DSN = filepath.Join(x.dir, "tributary.db")
+	c.Conflicts.Default = reconcile.LastWriterWins
 	c.Conflicts.Types = map[string]reconcile.Policy{}
 	c.Conflicts.Priority = map[string]int{"n0": 3, "n1": 1, "n2": 2}
 	c.Feed.PageSize = 5
