@@ -52,8 +52,7 @@ type Collected struct {
 // always stay.
 func (tx *Tx) Collect(before int64, ack Acknowledged, limit int) (Collected, error) {
 	var out Collected
-	t := tx.t
-	swept, err := t.counter(counterSwept)
+	swept, err := tx.counter(counterSwept)
 	if err != nil {
 		return out, err
 	}
@@ -110,7 +109,7 @@ func (tx *Tx) Collect(before int64, ack Acknowledged, limit int) (Collected, err
 			}
 		}
 	}
-	t.raise(counterSwept, swept)
+	tx.raise(counterSwept, swept)
 	return out, nil
 }
 
@@ -147,7 +146,7 @@ func (r *Reader) Kept(reads func(resourceType string) bool, upTo uint64, before 
 }
 
 // SweepAgain lets the next collection begin at the start of the log: what could not go when it was looked at may go now.
-func (tx *Tx) SweepAgain() { tx.t.raise(counterSwept, 0) }
+func (tx *Tx) SweepAgain() { tx.raise(counterSwept, 0) }
 
 // Pinned reports whether a key must stay as it is: somebody has still to decide or to take something of it.
 func (tx *Tx) Pinned(k fhir.Key) (bool, error) {
@@ -173,12 +172,12 @@ func (tx *Tx) dropRows(k fhir.Key, below uint64) (int, error) {
 		return 0, err
 	}
 	for name, at := range map[string]int64{counterFloor: seq.Int64, counterFloor + "/" + k.Type: ordinal.Int64} {
-		have, err := tx.t.counter(name)
+		have, err := tx.counter(name)
 		if err != nil {
 			return 0, err
 		}
 		if uint64(at) > have {
-			tx.t.raise(name, uint64(at))
+			tx.raise(name, uint64(at))
 		}
 	}
 	if err := tx.noteTicks(k.Type, rows, args); err != nil {
@@ -230,8 +229,9 @@ func (tx *Tx) dropKey(k fhir.Key, vector string) error {
 			return err
 		}
 	}
-	delete(tx.t.current, k)
-	return tx.exec("DELETE FROM resource WHERE type = ? AND id = ?", k.Type, k.ID)
+	err = tx.exec("DELETE FROM resource WHERE type = ? AND id = ?", k.Type, k.ID)
+	tx.reload(k)
+	return err
 }
 
 // Floor returns the highest sequence that was taken out of the log: a cursor below it cannot go on.

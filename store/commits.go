@@ -113,7 +113,8 @@ func (s *Store) once(group []*write) (wrote bool, err error) {
 	ctx := context.WithoutCancel(group[0].ctx)
 	cctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
 	defer cancel()
-	t := &transaction{store: s, ctx: cctx}
+	t := &transaction{store: s, shared: len(group) > 1, query: s.within(cctx)}
+	t.before = t.point
 	t.g = s.writer.WithContext(cctx).Begin()
 	if t.g.Error != nil {
 		return false, t.g.Error
@@ -135,7 +136,7 @@ func (s *Store) once(group []*write) (wrote bool, err error) {
 		if w.err = w.ctx.Err(); w.err != nil {
 			continue
 		}
-		if err := t.run(w, len(group) > 1); err != nil {
+		if err := t.run(w); err != nil {
 			return false, err
 		}
 	}
@@ -143,7 +144,7 @@ func (s *Store) once(group []*write) (wrote bool, err error) {
 		t.rollback()
 		return false, nil
 	}
-	if err := t.finish(); err != nil {
+	if err := t.flush(); err != nil {
 		return false, err
 	}
 	if err := t.point("commit"); err != nil {
@@ -160,33 +161,41 @@ func (s *Store) once(group []*write) (wrote bool, err error) {
 	return t.wrote, nil
 }
 
-// run calls one writer. Its own failure is undone to a savepoint where others share the transaction.
-func (t *transaction) run(w *write, shared bool) error {
-	if shared {
-		if err := t.exec("SAVEPOINT w"); err != nil {
-			return err
-		}
-	}
-	tx := &Tx{t: t, query: query{ctx: t.ctx, pool: t.pool, wrap: t.store.dialect.wrap, before: t.point, unpack: t.store.unpack, mysql: t.store.dialect.name == "mysql", limits: t.store.limits}}
+// run calls one writer. Its own failure undoes what it did alone: what it left in memory is dropped, its statements are undone to its savepoint. The
+// returned error means that the transaction cannot go on.
+func (t *transaction) run(w *write) error {
+	t.saved = false
+	tx := &Tx{t: t, query: t.query}
+	tx.before = tx.look
 	err := w.fn(tx)
-	if err == nil {
-		err = tx.flush()
+	if t.broken != nil {
+		return t.broken
 	}
-	if err != nil {
-		w.err = t.store.dialect.wrap("write", err)
-		t.forget()
-		if !shared {
-			if t.store.dialect.retry(err) {
+	if err == nil {
+		if t.saved {
+			if err := t.exec("RELEASE SAVEPOINT w"); err != nil {
 				return err
 			}
-			return nil
 		}
-		return t.exec("ROLLBACK TO SAVEPOINT w")
+		return tx.join()
 	}
-	if shared {
-		return t.exec("RELEASE SAVEPOINT w")
+	if t.store.dialect.retry(err) {
+		return err // the database may have undone the whole transaction
 	}
-	return nil
+	w.err = t.store.dialect.wrap("write", err)
+	if !t.saved {
+		return nil
+	}
+	t.forget()
+	return t.exec("ROLLBACK TO SAVEPOINT w")
+}
+
+// look precedes each query of a writer: what those before it left in memory is written, so that it can be seen.
+func (tx *Tx) look(q string) error {
+	if err := tx.t.flush(); err != nil {
+		return err
+	}
+	return tx.t.point(q)
 }
 
 func (t *transaction) rollback() {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tributary-sync/tributary/audit"
 	"github.com/tributary-sync/tributary/feed"
+	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/internal/testdb"
 	"github.com/tributary-sync/tributary/store"
 )
@@ -351,5 +352,54 @@ func TestCommitsAreWholeAtEveryPoint(t *testing.T) {
 			t.Errorf("%d points, too few for this transaction: %q", stopAt, points)
 		}
 		contiguous(t, w.log(), 3)
+	})
+}
+
+// Of writers that share a transaction, each sees what those before it left in memory, by statement as well as by memory; what one abandoned in
+// memory is gone without a statement, its numbers with it.
+func TestCommitsShareWhatWaitsInMemory(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, driver, dsn string) {
+		w := newWorld(t, driver, dsn)
+		points := map[string]int{}
+		st := w.hooked(func(point string) error {
+			points[point]++
+			return nil
+		})
+		shared, kept := key("Patient", "shared"), 0
+		errs := crowd(t, st, 40, func(i int, tx *store.Tx) error {
+			if i%4 == 3 {
+				byMemory, known, err := tx.Current(shared)
+				if err != nil {
+					return err
+				}
+				byStatement, there, err := tx.Get(shared)
+				if err == nil && (known != there || byMemory.Seq != byStatement.Seq || there && string(byStatement.Body) != fmt.Sprint(kept)) {
+					t.Errorf("after %d writers: %v %d in memory, %v %d %s by statement", kept, known, byMemory.Seq, there, byStatement.Seq, byStatement.Body)
+				}
+				return err
+			}
+			for _, k := range []fhir.Key{shared, key("Encounter", fmt.Sprint(i))} {
+				if _, err := author(st, tx, k, []byte(fmt.Sprint(kept+1)), ""); err != nil {
+					return err
+				}
+			}
+			if i%4 == 2 {
+				return errAbandoned
+			}
+			kept++
+			return nil
+		})
+		for i, err := range errs {
+			if want := i%4 == 2; want != errors.Is(err, errAbandoned) || !want && err != nil {
+				t.Errorf("writer %d: %v", i, err)
+			}
+		}
+		if points["commit"] != 2 || points["SAVEPOINT w"] != 0 {
+			t.Errorf("%d commits, %d savepoints", points["commit"], points["SAVEPOINT w"])
+		}
+		contiguous(t, w.log(), 2*20)
+		if c := w.get(shared); string(c.Body) != "20" || c.Seq != 39 {
+			t.Errorf("the shared copy is %s, sequence %d", c.Body, c.Seq)
+		}
 	})
 }

@@ -27,25 +27,26 @@ type dialect struct {
 	kind   func(error) (syncerr.Kind, string) // kind and hint of a driver's error
 	retry  func(error) bool                   // the whole transaction may succeed if it is run again
 	lock   string                             // first statement of a write transaction
-	rows   int                                // rows a multi-row INSERT carries
+	rows   []int                              // rows that a multi-row INSERT may carry, the most first, 1 last
 	ignore string                             // INSERT that leaves an existing row alone
+	update string                             // end of an INSERT of a resource row that updates an existing one
 }
 
 func dialectOf(name string) (dialect, error) {
 	switch name {
 	case "sqlite", "":
 		return dialect{
-			name: "sqlite", open: openSQLite, check: checkSQLite, kind: kindSQLite, rows: 40,
+			name: "sqlite", open: openSQLite, check: checkSQLite, kind: kindSQLite, rows: []int{40, 8, 3, 1},
 			server: func(ctx context.Context, g *gorm.DB) string {
 				return "SQLite " + scalar(ctx, g, "SELECT sqlite_version()")
 			},
-			retry: func(error) bool { return false }, ignore: "INSERT OR IGNORE",
+			retry: func(error) bool { return false }, ignore: "INSERT OR IGNORE", update: resourceUpdate(" ON CONFLICT (type, id) DO UPDATE SET ", "excluded.", ""),
 		}, nil
 	case "mysql":
 		return dialect{
-			name: "mysql", open: openMySQL, check: checkMySQL, kind: kindMySQL, rows: 100,
+			name: "mysql", open: openMySQL, check: checkMySQL, kind: kindMySQL, rows: []int{100, 10, 3, 1},
 			server: func(ctx context.Context, g *gorm.DB) string { return scalar(ctx, g, "SELECT VERSION()") },
-			retry:  retryMySQL, ignore: "INSERT IGNORE",
+			retry:  retryMySQL, ignore: "INSERT IGNORE", update: resourceUpdate(" ON DUPLICATE KEY UPDATE ", "VALUES(", ")"),
 			// One writer at a time, also across processes: whoever holds the sequence gives the next number, and a transaction
 			// that has not this row yet holds no other lock, so there is nothing to deadlock with.
 			lock: "SELECT value FROM counter WHERE name = 'sequence' FOR UPDATE",

@@ -46,7 +46,7 @@ func (s *Store) Reincarnate(ctx context.Context, more func(*Tx) error) error {
 		if err := tx.renameServers(); err != nil {
 			return err
 		}
-		tx.t.identity, tx.t.ticks = &now, map[minting]uint64{}
+		tx.identity, tx.ticks = &now, nil
 		if err := more(tx); err != nil {
 			return err
 		}
@@ -79,15 +79,15 @@ func (tx *Tx) Relabel(seq uint64, k fhir.Key, s version.Stamp) error {
 		return err
 	}
 	if ok && before.Seq == seq {
-		rows, err := tx.reseen(k, others(before.Stamp), others(s), nil)
+		rows, err := tx.t.reseen(k, others(before.Stamp), others(s), nil)
 		if err != nil {
 			return err
 		}
-		if err := tx.insert(tx.t.store.dialect.ignore+" INTO resource_seen (type, replica, tick, id) VALUES ", 4, rows); err != nil {
+		if err := tx.insert(tx.t.store.dialect.ignore+" INTO resource_seen (type, replica, tick, id)", 4, rows); err != nil {
 			return err
 		}
 	}
-	delete(tx.t.current, k)
+	tx.reload(k)
 	return tx.exec("UPDATE resource SET replica = ?, tick = ?, vector = ?, author = ?, origin = ?, delivered = '' WHERE type = ? AND id = ? AND seq = ?",
 		string(v.Replica), v.Tick, vector, string(s.Author), origin, k.Type, k.ID, seq)
 }

@@ -16,11 +16,11 @@ type indexRow struct {
 
 // reindexed brings the index of a resource to its values: what is not among them is deleted, what is new is added to the rows to be
 // written. An edit changes few of the values, and each row that stays saves two writes.
-func (tx *Tx) reindexed(num uint64, existed bool, values []search.Value, rows [][]any) ([][]any, error) {
+func (t *transaction) reindexed(num uint64, existed bool, values []search.Value, rows [][]any) ([][]any, error) {
 	var there map[indexRow]bool // true for what goes
 	if existed {
 		there = map[indexRow]bool{}
-		err := tx.each("SELECT param, value, space FROM resource_index WHERE num = ?", []any{num}, func(r *sql.Rows) error {
+		err := t.each("SELECT param, value, space FROM resource_index WHERE num = ?", []any{num}, func(r *sql.Rows) error {
 			var i indexRow
 			err := r.Scan(&i.param, &i.value, &i.space)
 			there[i] = true
@@ -42,7 +42,7 @@ func (tx *Tx) reindexed(num uint64, existed bool, values []search.Value, rows []
 		if !goes {
 			continue
 		}
-		if err := tx.exec("DELETE FROM resource_index WHERE num = ? AND param = ? AND value = ? AND space = ?", num, i.param, i.value, i.space); err != nil {
+		if err := t.exec("DELETE FROM resource_index WHERE num = ? AND param = ? AND value = ? AND space = ?", num, i.param, i.value, i.space); err != nil {
 			return nil, err
 		}
 	}

@@ -22,15 +22,15 @@ const (
 // revised returns the revision with which this writer marks what it changes in the knowledge (DESIGN.md 4.3, deltas).
 func (tx *Tx) revised(up bool) (uint64, error) {
 	if tx.revision == 0 {
-		n, err := tx.t.counter(counterRevision)
+		n, err := tx.counter(counterRevision)
 		if err != nil {
 			return 0, err
 		}
 		tx.revision = n + 1
-		tx.t.raise(counterRevision, tx.revision)
+		tx.raise(counterRevision, tx.revision)
 	}
 	if up {
-		tx.t.raise(counterUp, tx.revision)
+		tx.raise(counterUp, tx.revision)
 	}
 	return tx.revision, nil
 }
@@ -144,7 +144,7 @@ func (tx *Tx) learn(p feed.Known, up bool) error {
 		}
 		rows = append(rows, []any{p.Type, string(v.Replica), v.Tick, revision, e.up})
 	}
-	return tx.insert("REPLACE INTO knowledge (type, replica, tick, revision, up) VALUES ", 5, rows)
+	return tx.insert("REPLACE INTO knowledge (type, replica, tick, revision, up)", 5, rows)
 }
 
 // entries returns the entries of a type for some replicas.

@@ -117,7 +117,11 @@ func (tx *Tx) TouchChild(p Participant) error {
 // gorm returns the transaction as GORM sees it, after the seam of the simulator had its say.
 func (tx *Tx) gorm() *gorm.DB {
 	g := tx.t.g.WithContext(tx.t.ctx)
-	if err := tx.t.point("gorm"); err != nil {
+	err := tx.open()
+	if err == nil {
+		err = tx.t.point("gorm")
+	}
+	if err != nil {
 		_ = g.AddError(err)
 	}
 	return g

@@ -36,7 +36,8 @@ func (s *Store) Read(ctx context.Context, fn func(*Reader) error) error {
 		return s.dialect.wrap("read", g.Error)
 	}
 	defer g.Rollback()
-	r := &Reader{store: s, query: query{ctx: ctx, pool: g.Statement.ConnPool, wrap: s.dialect.wrap, unpack: s.unpack, mysql: s.dialect.name == "mysql", limits: s.limits}}
+	r := &Reader{store: s, query: s.within(ctx)}
+	r.pool = g.Statement.ConnPool
 	return s.dialect.wrap("read", fn(r))
 }
 
@@ -227,7 +228,14 @@ func (s *Store) Get(ctx context.Context, k fhir.Key) (Copy, bool, error) {
 
 // direct reads without a snapshot: for what one statement answers.
 func (s *Store) direct(ctx context.Context) query {
-	return query{ctx: ctx, pool: s.reader.Statement.ConnPool, wrap: s.dialect.wrap, unpack: s.unpack, mysql: s.dialect.name == "mysql", limits: s.limits}
+	q := s.within(ctx)
+	q.pool = s.reader.Statement.ConnPool
+	return q
+}
+
+// within is a query that has no connection yet.
+func (s *Store) within(ctx context.Context) query {
+	return query{ctx: ctx, wrap: s.dialect.wrap, unpack: s.unpack, mysql: s.dialect.name == "mysql", limits: s.limits}
 }
 
 // Currents returns the current copies of keys; those that there never were are not in the map.

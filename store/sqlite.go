@@ -36,7 +36,7 @@ func openSQLite(opts Options, create bool) (writer, reader *gorm.DB, err error) 
 	}
 	dsn := fileURI(path) + "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(" + sync + ")&_pragma=foreign_keys(0)"
 	wrap := dialect{kind: kindSQLite}.wrap
-	wdb, err := poolSQLite(dsn + "&_txlock=immediate&_pragma=cache_size(-16000)&_pragma=wal_autocheckpoint(4000)")
+	wdb, err := poolSQLite(dsn + "&_txlock=immediate&_pragma=cache_size(-16000)&_pragma=temp_store(MEMORY)&_pragma=wal_autocheckpoint(4000)")
 	if err != nil {
 		return nil, nil, wrap("open database "+path, err)
 	}

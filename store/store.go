@@ -50,8 +50,9 @@ type Store struct {
 	limit   int // largest content in bytes that the database takes
 	limits  searchLimits
 
-	group  commits
-	packer packer
+	group      commits
+	insertions map[insertKey]string // used by write transactions, of which one runs at a time
+	packer     packer
 
 	mu   sync.Mutex
 	id   Identity
@@ -112,7 +113,7 @@ func connect(ctx context.Context, opts Options, create bool) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{opts: opts, dialect: d, limits: searchLimits{few: fewRows, time: searchTime}, news: make(chan struct{})}
+	s := &Store{opts: opts, dialect: d, limits: searchLimits{few: fewRows, time: searchTime}, news: make(chan struct{}), insertions: map[insertKey]string{}}
 	if s.writer, s.reader, err = d.open(opts, create); err != nil {
 		return nil, withClose(s, err)
 	}

@@ -2,61 +2,52 @@ package store
 
 import (
 	"cmp"
-	"context"
 	"encoding/binary"
 	"encoding/hex"
 	"io"
-	"maps"
-	"slices"
-	"strings"
 
 	"gorm.io/gorm"
 
 	"github.com/tributary-sync/tributary/feed"
 	"github.com/tributary-sync/tributary/fhir"
-	"github.com/tributary-sync/tributary/search"
 	"github.com/tributary-sync/tributary/version"
 )
 
-// transaction is what the writers of one group share: the connection, the counters, and the copies they have looked at.
+// transaction is what the writers of one group share: the connection, the counters, the copies they have looked at, and the rows that wait to be
+// written together.
 type transaction struct {
+	query // reads beside the rows that wait: only for what these cannot touch
 	store *Store
-	ctx   context.Context
 	g     *gorm.DB
-	pool  gorm.ConnPool
 
-	counters      map[string]uint64
-	ticks         map[minting]uint64
-	dirtyCounters map[string]bool
-	dirtyTicks    map[minting]bool
-	current       map[fhir.Key]*Current
-	identity      *Identity // taken on in this transaction, nil for the store's
-	wrote         bool
-	anyHeld       bool // false where the tables were empty when the transaction began: most need no look at them
-	anyParked     bool
-	anyOpen       bool // conflicts that wait for a person
-	anyExcepted   bool
-	anyForgotten  bool
+	shared  bool // several writers are in it
+	saved   bool // the present writer has a savepoint
+	broken  error
+	pending pending
+
+	counters     map[string]uint64
+	ticks        map[minting]uint64
+	current      map[fhir.Key]*Current
+	identity     *Identity // taken on in this transaction, nil for the store's
+	wrote        bool
+	anyHeld      bool // false where the tables were empty when the transaction began: most need no look at them
+	anyParked    bool
+	anyOpen      bool // conflicts that wait for a person
+	anyExcepted  bool
+	anyForgotten bool
 }
 
-// Tx is one writer's part of a write transaction. It is used by one goroutine.
+// Tx is one writer's part of a write transaction. It is used by one goroutine. What it changes in memory is its own until it has succeeded.
 type Tx struct {
 	query
-	t       *transaction
-	log     [][]any
-	audits  [][]any
-	touched map[fhir.Key]*touch
-	order   []fhir.Key
+	t *transaction
+	pending
+	counters map[string]uint64
+	ticks    map[minting]uint64
+	current  map[fhir.Key]*Current
+	identity *Identity
 
 	revision uint64 // of what this writer changes in the knowledge, 0 before the first change
-}
-
-// touch is what one writer did to a key: the resource row is written once, at the end.
-type touch struct {
-	existed bool
-	reindex bool
-	values  []search.Value
-	seen    version.Vector // what the vector that stood before contained of other replicas than its version's
 }
 
 // Current is a copy as the resource table holds it.
@@ -107,35 +98,28 @@ func (t *transaction) start() error {
 		}
 	}
 	t.forget()
-	var err error
-	if t.anyHeld, err = t.exists("sync_held"); err != nil {
-		return err
+	q, any := "SELECT ", []any{&t.anyHeld, &t.anyOpen, &t.anyParked, &t.anyExcepted, &t.anyForgotten}
+	for i, table := range []string{"sync_held", "sync_conflict WHERE status = 'open'", "sync_parked", "knowledge_exception", "knowledge_forgotten"} {
+		if i > 0 {
+			q += ", "
+		}
+		q += "EXISTS (SELECT 1 FROM " + table + ")"
 	}
-	if t.anyOpen, err = t.exists("sync_conflict WHERE status = 'open'"); err != nil {
-		return err
-	}
-	if t.anyParked, err = t.exists("sync_parked"); err != nil {
-		return err
-	}
-	if t.anyExcepted, err = t.exists("knowledge_exception"); err != nil {
-		return err
-	}
-	t.anyForgotten, err = t.exists("knowledge_forgotten")
-	return err
-}
-
-func (t *transaction) exists(table string) (bool, error) {
-	var n int
-	err := t.pool.QueryRowContext(t.ctx, "SELECT EXISTS (SELECT 1 FROM "+table+")").Scan(&n)
-	return n != 0, err
+	return t.pool.QueryRowContext(t.ctx, q).Scan(any...)
 }
 
 // forget drops what is cached, so that it is read again: after a writer was undone nothing cached can be trusted.
 func (t *transaction) forget() {
 	t.counters, t.ticks = map[string]uint64{}, map[minting]uint64{}
-	t.dirtyCounters, t.dirtyTicks = map[string]bool{}, map[minting]bool{}
 	t.current = map[fhir.Key]*Current{}
-	t.identity = nil
+}
+
+// counter returns a counter as this writer leaves it.
+func (tx *Tx) counter(name string) (uint64, error) {
+	if v, ok := tx.counters[name]; ok {
+		return v, nil
+	}
+	return tx.t.counter(name)
 }
 
 func (t *transaction) counter(name string) (uint64, error) {
@@ -151,15 +135,15 @@ func (t *transaction) counter(name string) (uint64, error) {
 	return v, nil
 }
 
-func (t *transaction) raise(name string, to uint64) {
-	t.counters[name] = to
-	t.dirtyCounters[name] = true
+func (tx *Tx) raise(name string, to uint64) { put(&tx.counters, name, to) }
+
+// put sets an entry of a map that is made when it is first needed.
+func put[K comparable, V any](m *map[K]V, k K, v V) {
+	if *m == nil {
+		*m = map[K]V{}
+	}
+	(*m)[k] = v
 }
-
-func (t *transaction) finish() error { return nil }
-
-// exec runs one statement of this writer.
-func (tx *Tx) exec(q string, args ...any) error { return tx.t.exec(q, args...) }
 
 // NewUUID returns a random version 4 UUID (RFC 9562 section 5.4) from the injected randomness.
 func (tx *Tx) NewUUID() string { return tx.t.store.NewUUID() }
@@ -210,7 +194,10 @@ func (tx *Tx) Now() int64 { return tx.t.store.opts.Clock().UnixMilli() }
 
 // Identity returns whose data this is, as this transaction leaves it.
 func (tx *Tx) Identity() Identity {
-	if tx.t.identity != nil {
+	switch {
+	case tx.identity != nil:
+		return *tx.identity
+	case tx.t.identity != nil:
 		return *tx.t.identity
 	}
 	return tx.t.store.Identity()
@@ -225,7 +212,10 @@ func (tx *Tx) NextTick(resourceType string) (version.Version, error) {
 // NextTickOf does the same for a replica for which this node alone speaks, because it knows nothing of ticks (a server without stamps).
 func (tx *Tx) NextTickOf(replica version.Replica, resourceType string) (version.Version, error) {
 	t, m := tx.t, minting{resourceType, replica}
-	v, ok := t.ticks[m]
+	v, ok := tx.ticks[m]
+	if !ok {
+		v, ok = t.ticks[m]
+	}
 	if !ok {
 		err := t.pool.QueryRowContext(t.ctx, "SELECT value FROM tick WHERE replica = ? AND type = ?", string(replica), resourceType).Scan(&v)
 		if err != nil && !noRows(err) {
@@ -233,8 +223,7 @@ func (tx *Tx) NextTickOf(replica version.Replica, resourceType string) (version.
 		}
 	}
 	v++
-	t.ticks[m] = v
-	t.dirtyTicks[m] = true
+	put(&tx.ticks, m, v)
 	return version.Version{Replica: replica, Tick: v}, nil
 }
 
@@ -248,20 +237,25 @@ func (m minting) compare(o minting) int {
 	return cmp.Or(cmp.Compare(m.resourceType, o.resourceType), cmp.Compare(m.replica, o.replica))
 }
 
-// Load reads the current copies of keys into the transaction; Current answers from there.
+// Load reads the current copies of keys into the transaction; Current answers from there. Rows that wait to be written are of copies that are there
+// already.
 func (tx *Tx) Load(keys []fhir.Key) error {
+	t := tx.t
 	missing := make([]fhir.Key, 0, len(keys))
 	for _, k := range keys {
-		if _, ok := tx.t.current[k]; !ok {
-			tx.t.current[k] = nil
+		if _, ok := t.current[k]; !ok && tx.current[k] == nil {
+			t.current[k] = nil
 			missing = append(missing, k)
 		}
 	}
-	return tx.currents(missing, func(k fhir.Key, c Current) { tx.t.current[k] = &c })
+	return t.currents(missing, func(k fhir.Key, c Current) { t.current[k] = &c })
 }
 
 // Current returns the copy of a key that stands now, also within this transaction; false where there never was one.
 func (tx *Tx) Current(k fhir.Key) (Current, bool, error) {
+	if c := tx.current[k]; c != nil {
+		return *c, true, nil
+	}
 	if _, ok := tx.t.current[k]; !ok {
 		if err := tx.Load([]fhir.Key{k}); err != nil {
 			return Current{}, false, err
@@ -274,30 +268,35 @@ func (tx *Tx) Current(k fhir.Key) (Current, bool, error) {
 	return *c, true, nil
 }
 
+// reload lets the copy of a key, which a statement of this writer changed, be read again.
+func (tx *Tx) reload(k fhir.Key) {
+	delete(tx.current, k)
+	delete(tx.t.current, k)
+}
+
 // Put appends a change to the log and makes it the current copy of its key. It returns its sequence.
 func (tx *Tx) Put(c Change) (uint64, error) {
 	before, existed, err := tx.Current(c.Key)
 	if err != nil {
 		return 0, err
 	}
-	t := tx.t
-	seq, err := t.counter("sequence")
+	seq, err := tx.counter("sequence")
 	if err != nil {
 		return 0, err
 	}
-	ordinal, err := t.counter("ordinal/" + c.Key.Type)
+	ordinal, err := tx.counter("ordinal/" + c.Key.Type)
 	if err != nil {
 		return 0, err
 	}
-	last, err := t.counter("committed")
+	last, err := tx.counter("committed")
 	if err != nil {
 		return 0, err
 	}
 	seq, ordinal = seq+1, ordinal+1
 	committed := max(tx.Now(), int64(last))
-	t.raise("sequence", seq)
-	t.raise("ordinal/"+c.Key.Type, ordinal)
-	t.raise("committed", uint64(committed))
+	tx.raise("sequence", seq)
+	tx.raise("ordinal/"+c.Key.Type, ordinal)
+	tx.raise("committed", uint64(committed))
 
 	contentSeq, size, enc, blob := before.ContentSeq, 0, 0, []byte(nil)
 	if c.Content != nil {
@@ -319,14 +318,11 @@ func (tx *Tx) Put(c Change) (uint64, error) {
 	if !existed {
 		num = seq
 	}
-	t.current[c.Key] = &Current{Stamp: s, Seq: seq, ContentSeq: contentSeq, Committed: committed, Delivered: c.Delivered, Created: created, Num: num}
-	if tx.touched == nil {
-		tx.touched = map[fhir.Key]*touch{}
-	}
+	put(&tx.current, c.Key, &Current{Stamp: s, Seq: seq, ContentSeq: contentSeq, Committed: committed, Delivered: c.Delivered, Created: created, Num: num})
 	w := tx.touched[c.Key]
 	if w == nil {
 		w = &touch{existed: existed, seen: others(before.Stamp)}
-		tx.touched[c.Key] = w
+		put(&tx.touched, c.Key, w)
 		tx.order = append(tx.order, c.Key)
 	}
 	if c.Content != nil || s.Deleted {
@@ -364,7 +360,8 @@ func (tx *Tx) MarkDelivered(k fhir.Key, epoch string) error {
 	if err != nil || !ok || c.Delivered == epoch {
 		return err
 	}
-	tx.t.current[k].Delivered = epoch
+	c.Delivered = epoch
+	put(&tx.current, k, &c)
 	if tx.touched[k] != nil {
 		return nil
 	}
@@ -383,140 +380,4 @@ func hashBytes(s version.Stamp) []byte {
 		return []byte{}
 	}
 	return s.Hash[:]
-}
-
-const logColumns = "seq, type, id, ordinal, action, replica, tick, vector, author, authored, origin, deleted, hash, committed, unit, unit_size, source, content_seq, size, enc, content"
-
-const resourceColumns = "type, id, replica, tick, vector, author, authored, origin, deleted, hash, committed, seq, content_seq, delivered, created, num"
-
-// flush writes what the writer left in memory: log, resources, index, audit, counters.
-func (tx *Tx) flush() error {
-	if err := tx.insert("INSERT INTO change_log ("+logColumns+") VALUES ", 21, tx.log); err != nil {
-		return err
-	}
-	rows := make([][]any, 0, len(tx.order))
-	var index, seen [][]any
-	for _, k := range tx.order {
-		w, c := tx.touched[k], tx.t.current[k]
-		s := c.Stamp
-		rows = append(rows, []any{
-			k.Type, k.ID, string(s.Version.Replica), s.Version.Tick, s.Vector.String(), string(s.Author),
-			s.Authored, s.Origin.String(), boolInt(s.Deleted), hashBytes(s), c.Committed, c.Seq, c.ContentSeq, c.Delivered, c.Created.String(), c.Num,
-		})
-		var err error
-		if seen, err = tx.reseen(k, w.seen, others(s), seen); err != nil {
-			return err
-		}
-		if !w.reindex {
-			continue
-		}
-		if index, err = tx.reindexed(c.Num, w.existed, w.values, index); err != nil {
-			return err
-		}
-	}
-	if err := tx.insert("REPLACE INTO resource ("+resourceColumns+") VALUES ", 16, rows); err != nil {
-		return err
-	}
-	if err := tx.insert(tx.t.store.dialect.ignore+" INTO resource_index (num, param, value, space) VALUES ", 4, index); err != nil {
-		return err
-	}
-	if err := tx.insert(tx.t.store.dialect.ignore+" INTO resource_seen (type, replica, tick, id) VALUES ", 4, seen); err != nil {
-		return err
-	}
-	if err := tx.insert("INSERT INTO sync_audit_message ("+auditColumns+") VALUES ", 23, tx.audits); err != nil {
-		return err
-	}
-	return tx.flushCounters()
-}
-
-func (tx *Tx) flushCounters() error {
-	t := tx.t
-	var counters, ticks, known [][]any
-	for _, m := range slices.SortedFunc(maps.Keys(t.dirtyTicks), minting.compare) {
-		revision, err := tx.revised(true)
-		if err != nil {
-			return err
-		}
-		ticks = append(ticks, []any{string(m.replica), m.resourceType, t.ticks[m]})
-		known = append(known, []any{m.resourceType, string(m.replica), t.ticks[m], revision, revision}) // whoever makes a change knows it
-	}
-	for _, name := range sortedKeys(t.dirtyCounters) {
-		counters = append(counters, []any{name, t.counters[name]})
-	}
-	if len(tx.log) > 0 {
-		t.wrote = true
-	}
-	clear(t.dirtyCounters)
-	clear(t.dirtyTicks)
-	if err := tx.insert("REPLACE INTO tick (replica, type, value) VALUES ", 3, ticks); err != nil {
-		return err
-	}
-	if err := tx.insert("REPLACE INTO knowledge (type, replica, tick, revision, up) VALUES ", 5, known); err != nil {
-		return err
-	}
-	return tx.insert("REPLACE INTO counter (name, value) VALUES ", 2, counters)
-}
-
-// others returns what a copy has seen of other replicas than that of its version.
-func others(s version.Stamp) version.Vector {
-	if len(s.Vector) <= 1 {
-		return nil
-	}
-	out := make(version.Vector, 0, len(s.Vector)-1)
-	for _, v := range s.Vector {
-		if v.Replica != s.Version.Replica {
-			out = append(out, v)
-		}
-	}
-	return out
-}
-
-// reseen brings resource_seen of a key from what it was to what it is, and adds the rows to be written.
-func (tx *Tx) reseen(k fhir.Key, was, is version.Vector, rows [][]any) ([][]any, error) {
-	if is.Equal(was) {
-		return rows, nil
-	}
-	for _, v := range was {
-		if is.Tick(v.Replica) == v.Tick {
-			continue
-		}
-		if err := tx.exec("DELETE FROM resource_seen WHERE type = ? AND replica = ? AND tick = ? AND id = ?", k.Type, string(v.Replica), v.Tick, k.ID); err != nil {
-			return nil, err
-		}
-	}
-	for _, v := range is {
-		if was.Tick(v.Replica) != v.Tick {
-			rows = append(rows, []any{k.Type, string(v.Replica), v.Tick, k.ID})
-		}
-	}
-	return rows, nil
-}
-
-// insert runs a multi-row INSERT in chunks of two sizes, so that few statements have to be prepared.
-func (tx *Tx) insert(head string, columns int, rows [][]any) error {
-	if len(rows) == 0 {
-		return nil
-	}
-	size := tx.t.store.dialect.rows
-	one := "(?" + strings.Repeat(", ?", columns-1) + ")"
-	many := head + one + strings.Repeat(", "+one, size-1)
-	args := make([]any, 0, size*columns)
-	for len(rows) > 0 {
-		n, q := 1, head+one
-		if len(rows) >= size {
-			n, q = size, many
-		}
-		args = args[:0]
-		for _, r := range rows[:n] {
-			if len(r) != columns {
-				panic("bug: a row has the wrong number of columns: " + head)
-			}
-			args = append(args, r...)
-		}
-		if err := tx.exec(q, args...); err != nil {
-			return err
-		}
-		rows = rows[n:]
-	}
-	return nil
 }
