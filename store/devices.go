@@ -226,7 +226,7 @@ func (tx *Tx) PutItems(device int64, items []DeviceItem) error {
 	for n, i := range items {
 		rows[n] = []any{device, i.Key.Type, i.Key.ID, i.Acked, sql.NullInt64{Int64: int64(i.Place), Valid: i.Place > 0}}
 	}
-	return tx.insert("REPLACE INTO device_ack (device, type, id, acked, place) VALUES ", 5, rows)
+	return tx.insert("REPLACE INTO device_ack (device, type, id, acked, place)", 5, rows)
 }
 
 // DropItem forgets what is known of a device for a key.

@@ -3,8 +3,6 @@ package store
 import (
 	"database/sql"
 	"errors"
-	"maps"
-	"slices"
 	"sync"
 
 	"github.com/klauspost/compress/zstd"
@@ -79,5 +77,3 @@ func (s *Store) unpack(enc int, blob []byte) ([]byte, error) {
 }
 
 func noRows(err error) bool { return errors.Is(err, sql.ErrNoRows) }
-
-func sortedKeys(m map[string]bool) []string { return slices.Sorted(maps.Keys(m)) }
