@@ -36,6 +36,7 @@ const (
 	forApps                        // applications that write: the operator's token, this machine; children, whose push may go over FHIR
 	forOperators                   // control: the operator's token, this machine
 	forDevices                     // sessions: who has the credential of a device, and nobody else
+	forSticks                      // the same, for bodies of any size
 )
 
 // CallerKind says how a caller was recognised.
@@ -83,7 +84,7 @@ func (c Caller) may(need access) bool {
 		return c.Kind == Operator || c.Kind == Child
 	case forApps: // a child may push what it wants; that it does so over FHIR or REST gives it no more
 		return c.Kind == Local || c.Kind == Operator || c.Kind == Child
-	case forOperators:
+	case forOperators, forSticks:
 		return c.Kind == Local || c.Kind == Operator
 	case forDevices:
 		return c.Kind == Device

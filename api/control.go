@@ -49,6 +49,7 @@ func (s *Server) registerControl(mux *http.ServeMux) {
 	} {
 		mux.Handle(pattern, s.handle(h, forOperators))
 	}
+	s.registerSticks(mux)
 }
 
 // control returns the operator's door in the name of the caller, whom the audit shows for what is changed.
@@ -78,7 +79,12 @@ func answer(w http.ResponseWriter, status int, v any, err error) error {
 // readCall reads a JSON object into v; no body at all leaves v as it is. Unknown members are refused: a misspelt one would
 // otherwise be a wish that nobody hears.
 func readCall(w http.ResponseWriter, r *http.Request, v any) error {
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxControl))
+	return readLarge(w, r, maxControl, v)
+}
+
+// readLarge is readCall for a body of at most limit bytes.
+func readLarge(w http.ResponseWriter, r *http.Request, limit int64, v any) error {
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, limit))
 	d.DisallowUnknownFields()
 	err := d.Decode(v)
 	if errors.Is(err, io.EOF) {
@@ -86,7 +92,7 @@ func readCall(w http.ResponseWriter, r *http.Request, v any) error {
 	}
 	var large *http.MaxBytesError
 	if errors.As(err, &large) {
-		return syncerr.New(syncerr.TooLarge, "read call", "the body is larger than %d bytes", maxControl)
+		return syncerr.New(syncerr.TooLarge, "read call", "the body is larger than %d bytes", limit)
 	}
 	if err != nil {
 		return syncerr.New(syncerr.Invalid, "read call", "the body is not the JSON object of this call: %w", err)

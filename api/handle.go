@@ -21,6 +21,9 @@ type handler func(w http.ResponseWriter, r *http.Request) error
 // maxBody bounds the body of a request in bytes where nodes speak, before it is unpacked; others have the limit of a Bundle.
 const maxBody = 160 << 20
 
+// maxStick bounds what a stick brings in one call in bytes. It is taken file by file.
+const maxStick = 1 << 40
+
 // statusError is an error whose HTTP status is not that of its Kind.
 type statusError struct {
 	status int
@@ -75,8 +78,11 @@ func (s *Server) adapt(h handler, need access, writeError errorWriter) http.Hand
 		if err == nil {
 			r = r.WithContext(context.WithValue(r.Context(), callerKey{}, caller))
 			limit := int64(s.bundleLimit())
-			if need == forSync {
+			switch need {
+			case forSync:
 				limit = maxBody
+			case forSticks:
+				limit = maxStick
 			}
 			r.Body = http.MaxBytesReader(out, r.Body, limit)
 			err = run(h, out, r)

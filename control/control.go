@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tributary-sync/tributary/audit"
+	"github.com/tributary-sync/tributary/carry"
 	"github.com/tributary-sync/tributary/config"
 	"github.com/tributary-sync/tributary/engine"
 )
@@ -69,8 +70,9 @@ type Deps struct {
 	Version   string           // of the program
 	PublicKey string           // of this node, as it is given to its parent; shown as a fingerprint
 	StartedAt time.Time
-	Prober    Prober   // nil where there is no parent
-	Verifier  Verifier // nil where there is no parent
+	Prober    Prober         // nil where there is no parent
+	Verifier  Verifier       // nil where there is no parent
+	Carrier   *carry.Carrier // nil where no sticks are exchanged
 }
 
 // Control answers operators. Its methods may be called from many goroutines.

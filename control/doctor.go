@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/tributary-sync/tributary/carry"
 	"github.com/tributary-sync/tributary/config"
 	"github.com/tributary-sync/tributary/syncerr"
 )
@@ -106,7 +107,7 @@ func (c *Control) checkDisk() Check {
 	if c.cfg.Store.Driver == config.DriverSQLite && c.cfg.Store.DSN != "" {
 		dir = filepath.Dir(c.cfg.Store.DSN)
 	}
-	free, err := freeSpace(dir)
+	free, err := carry.FreeSpace(dir)
 	if err != nil {
 		return Check{Name: "disk", Level: Warn, Detail: fmt.Sprintf("the free space of %s cannot be read: %v", dir, err)}
 	}

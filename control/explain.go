@@ -105,6 +105,9 @@ func sourceName(source string, children []store.Participant) string {
 	if server, ok := strings.CutPrefix(source, "server:"); ok {
 		return server
 	}
+	if strings.HasPrefix(source, "stick:") {
+		return "a stick"
+	}
 	id, isChild := strings.CutPrefix(source, "child:")
 	switch {
 	case source == "":

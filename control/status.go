@@ -2,12 +2,11 @@ package control
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
 	"maps"
 	"slices"
 
 	"github.com/tributary-sync/tributary/audit"
+	"github.com/tributary-sync/tributary/carry"
 	"github.com/tributary-sync/tributary/engine"
 	"github.com/tributary-sync/tributary/store"
 )
@@ -65,8 +64,7 @@ func Fingerprint(publicKey string) string {
 	if publicKey == "" {
 		return ""
 	}
-	sum := sha256.Sum256([]byte(publicKey))
-	return "SHA256:" + base64.RawStdEncoding.EncodeToString(sum[:])
+	return carry.Fingerprint(publicKey)
 }
 
 func (c *Control) parent(ctx context.Context, head uint64) (Parent, error) {

@@ -27,8 +27,10 @@ type Batch struct {
 	Head     store.LogHead // of the child's log as it said, remembered with what is taken
 	Position *store.Position
 	Run      *audit.Run // counts are raised when the transaction has committed
-	unnamed  bool       // it had an event that names no version: nothing can remember that it was not taken
-	aside    bool       // its copies were taken before and set aside: what they refer to is not looked at
+	// Also writes, in the same transaction and after everything else, what belongs to these receipts; nil where nothing does.
+	Also    func(*store.Tx, []feed.Receipt) error
+	unnamed bool // it had an event that names no version: nothing can remember that it was not taken
+	aside   bool // its copies were taken before and set aside: what they refer to is not looked at
 }
 
 // Accept decides about each event of a batch and writes what follows, in one transaction. It returns one receipt an event, in
@@ -89,12 +91,12 @@ func (e *Engine) acceptAll(ctx context.Context, b Batch, ready []incoming) ([]fe
 		if receipts, b.unnamed, err = e.accept(tx, b, ready, &run); err != nil {
 			return err
 		}
-		return e.progress(tx, b, run)
+		return e.progress(tx, b, receipts, run)
 	})
 	return receipts, run, err
 }
 
-func (e *Engine) progress(tx *store.Tx, b Batch, run audit.Run) error {
+func (e *Engine) progress(tx *store.Tx, b Batch, receipts []feed.Receipt, run audit.Run) error {
 	if !b.unnamed {
 		if err := tx.Learn(b.Known, !b.Link.fromParent()); err != nil {
 			return err
@@ -106,6 +108,11 @@ func (e *Engine) progress(tx *store.Tx, b Batch, run audit.Run) error {
 			pos.Scope = "" // the next pass compares what is known, for it was not said that all of this is
 		}
 		if err := tx.SetPosition("parent", b.Link.direction(), pos); err != nil {
+			return err
+		}
+	}
+	if b.Also != nil {
+		if err := b.Also(tx, receipts); err != nil {
 			return err
 		}
 	}
@@ -138,7 +145,7 @@ func (e *Engine) acceptEach(ctx context.Context, b Batch, ready []incoming) ([]f
 		}
 		out, run = append(out, receipts...), after
 	}
-	err := e.store.Write(ctx, func(tx *store.Tx) error { return e.progress(tx, b, run) })
+	err := e.store.Write(ctx, func(tx *store.Tx) error { return e.progress(tx, b, out, run) })
 	return out, run, err
 }
 

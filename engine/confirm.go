@@ -71,6 +71,9 @@ func (e *Engine) confirmOne(tx *store.Tx, d Delivery, ev feed.Event, r feed.Rece
 		if err := tx.NoteRefusal(ev.Key, r.Reason); err != nil {
 			return err
 		}
+		if !d.Link.fromParent() {
+			break // it is an exception of what the other side knows, and goes with every stick until that has it
+		}
 		err := tx.Park(store.Parked{
 			Direction: "push", Peer: "parent", Key: ev.Key, Cursor: feed.Cursor{Epoch: tx.Identity().Epoch, Seq: ev.Seq}, Unit: ev.Unit, UnitSize: ev.UnitSize,
 			Action: ev.Action, Stamp: ev.Stamp, Reason: r.Reason, Kind: syncerr.Invalid.String(),
@@ -85,7 +88,7 @@ func (e *Engine) confirmOne(tx *store.Tx, d Delivery, ev feed.Event, r feed.Rece
 	default:
 		run.Applied++
 	}
-	if r.Result != feed.Refused {
+	if r.Result != feed.Refused && (d.Link.fromParent() || d.Link.follower(ev.Key.Type)) {
 		unite := e.unite
 		if r.Result == feed.Written {
 			unite, outcome = e.adopt, audit.Applied
@@ -99,8 +102,10 @@ func (e *Engine) confirmOne(tx *store.Tx, d Delivery, ev feed.Event, r feed.Rece
 				return err
 			}
 		}
-		if _, err := tx.Unpark("parent", "push", ev.Key, ev.Stamp.Vector); err != nil {
-			return err
+		if d.Link.fromParent() {
+			if _, err := tx.Unpark("parent", "push", ev.Key, ev.Stamp.Vector); err != nil {
+				return err
+			}
 		}
 	}
 	if e.cfg.Quiet && outcome.Success() {

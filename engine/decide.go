@@ -268,7 +268,7 @@ func (e *Engine) DecideHolds(ctx context.Context, link Link) error {
 	var events []feed.Event
 	err = e.store.Read(ctx, func(r *store.Reader) error {
 		for _, h := range held {
-			if link.follower(h.Key.Type) {
+			if !link.settles(h) {
 				continue
 			}
 			_, asked, err := r.OpenConflict(h.Key)
@@ -286,6 +286,14 @@ func (e *Engine) DecideHolds(ctx context.Context, link Link) error {
 	}
 	_, err = e.Accept(ctx, Batch{Link: link, Events: events, aside: true})
 	return err
+}
+
+// settles reports whether a hold is this node's to decide because of how it stands to the peer of the link: what came by a stick concerns nobody else.
+func (l Link) settles(h store.Held) bool {
+	if h.ByStick() || l.Stick != "" {
+		return h.Peer == l.Peer
+	}
+	return !l.follower(h.Key.Type)
 }
 
 // Choice is a person's decision about an open conflict or a hold.

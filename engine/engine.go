@@ -62,6 +62,7 @@ type Link struct {
 	Follows    func(resourceType string) bool // this node pushes the type to the peer, which therefore decides
 	Pulls      func(resourceType string) bool // this node pulls the type from the peer; nil for all
 	Server     string                         // name of a server that knows no stamps; empty for nodes
+	Stick      string                         // id of a node that is neither parent nor child and is met by sticks alone
 	ParentURL  string
 	ClientName string                           // client that moved it: node, fhir, rest
 	Client     func(resourceType string) string // the same by type, where it is not the same for all
@@ -86,17 +87,20 @@ func (l Link) source() string {
 	if l.Server != "" {
 		return "server:" + l.Server
 	}
+	if l.Stick != "" {
+		return "stick:" + l.Stick
+	}
 	return "parent:" + l.Epoch
 }
 
-func (l Link) fromParent() bool { return l.Child == "" && l.Server == "" }
+func (l Link) fromParent() bool { return l.Child == "" && l.Server == "" && l.Stick == "" }
 
 func (l Link) follower(resourceType string) bool {
-	return l.fromParent() && l.Follows != nil && l.Follows(resourceType)
+	return (l.fromParent() || l.Stick != "") && l.Follows != nil && l.Follows(resourceType)
 }
 
 func (l Link) operation() audit.Operation {
-	if l.Child != "" {
+	if l.Child != "" || l.Stick != "" && l.Follows == nil {
 		return audit.Receive
 	}
 	return audit.Pull
@@ -151,6 +155,8 @@ func (e *Engine) CloseRun(ctx context.Context, r audit.Run) error {
 				rec.Operation = audit.Push
 			case "verify": // an operator asked for it
 				rec.Operation, rec.Action = audit.Admin, "VERIFY"
+			case CarryIn, CarryOut:
+				rec.Operation, rec.Action = audit.Admin, "CARRY"
 			}
 			tx.Audit(rec)
 		}

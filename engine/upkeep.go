@@ -114,6 +114,13 @@ func (e *Engine) acknowledged(ctx context.Context, c Collecting) (store.Acknowle
 	for _, p := range children {
 		out.Upper = min(out.Upper, read(p))
 	}
+	sticks, err := e.carried(ctx, children, head.Epoch)
+	if err != nil {
+		return out, err
+	}
+	for _, s := range sticks {
+		out.Upper = min(out.Upper, s.seq)
+	}
 	given := map[string]uint64{}
 	for name := range c.Servers {
 		pos, err := e.store.Position(ctx, name, "push")
@@ -132,6 +139,12 @@ func (e *Engine) acknowledged(ctx context.Context, c Collecting) (store.Acknowle
 				return 0
 			}
 			seq = min(seq, read(p))
+		}
+		for _, s := range sticks {
+			if !s.reads(resourceType) {
+				return 0
+			}
+			seq = min(seq, s.seq)
 		}
 		for name, pushes := range c.Servers {
 			if pushes(resourceType) {

@@ -157,7 +157,7 @@ func New(ctx context.Context, cfg config.Config, deps Deps) (*Node, error) {
 	if err := n.release(ctx); err != nil {
 		deps.Log.Warn("what waits for a direction that is off stays", "error", err)
 	}
-	cd := control.Deps{Clock: deps.Clock, Rand: deps.Rand, Version: deps.Version, PublicKey: k.public(), StartedAt: deps.Clock()}
+	cd := control.Deps{Clock: deps.Clock, Rand: deps.Rand, Version: deps.Version, PublicKey: k.public(), StartedAt: deps.Clock(), Carrier: newCarrier(n)}
 	if n.link != nil {
 		cd.Prober, cd.Verifier = n.link, n.link.verify
 	}

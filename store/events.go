@@ -18,6 +18,9 @@ type Row struct {
 	Source    string // participant that delivered it
 	Latest    bool   // it is the current copy of its key
 	Delivered string // of the current copy
+	// At and InUnit are, of a row that a list gives without them, its sequence and its unit (Reader.Missing).
+	At     uint64
+	InUnit string
 }
 
 // Head returns the position of the newest change.

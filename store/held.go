@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"strings"
 
 	"github.com/tributary-sync/tributary/feed"
 	"github.com/tributary-sync/tributary/fhir"
@@ -20,6 +21,14 @@ type Held struct {
 	HeldAt  int64         `json:"heldAt"`
 	Refusal string        `json:"refusal,omitempty"` // what the parent said when it refused the own copy
 }
+
+// StickPeer returns the name under which runs, audit and holds show a node that is met by sticks alone.
+func StickPeer(name string) string { return stickPrefix + name }
+
+const stickPrefix = "stick:"
+
+// ByStick reports whether the copy came by a stick from a node that is neither parent nor child: that node decides.
+func (h Held) ByStick() bool { return strings.HasPrefix(h.Peer, stickPrefix) }
 
 // Event returns the held copy as it came.
 func (h Held) Event() feed.Event {

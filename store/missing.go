@@ -186,6 +186,7 @@ func (l *lister) some(where string, args []any, take func(Row) error) (bool, err
 }
 
 func (l *lister) give(e Row) error {
+	e.At, e.InUnit = e.Seq, e.Unit
 	e.Seq, e.Unit, e.UnitSize = 0, "", 0
 	return l.row(e, l.at)
 }

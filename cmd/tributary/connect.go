@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tributary-sync/tributary/carry"
 	client "github.com/tributary-sync/tributary/clients/control"
 	"github.com/tributary-sync/tributary/config"
 	"github.com/tributary-sync/tributary/node"
@@ -28,6 +29,8 @@ type link struct {
 	base  string            // URL of the node
 	http  http.RoundTripper // with the operator's credential
 	close func() error
+
+	sticks carry.Node
 }
 
 // operator wraps what a command does with the node: it reaches the node over HTTP where it runs, and opens it in this process
@@ -74,8 +77,13 @@ func (a *app) connect(ctx context.Context, cfg config.Config) (link, error) {
 			return link{}, err
 		}
 		l.http, l.close = bearer{token: n.AdminToken(), next: inProcess{n.Handler()}}, n.Close
+		if l.sticks, err = n.Control().Carrier(); err != nil {
+			return link{}, errors.Join(err, n.Close())
+		}
 	}
-	l.Client = client.New(l.base, "", l.http)
+	if l.Client = client.New(l.base, "", l.http); l.sticks == nil {
+		l.sticks = l.Client.Carrier()
+	}
 	return l, nil
 }
 

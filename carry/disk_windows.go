@@ -1,12 +1,12 @@
-package control
+package carry
 
 import (
 	"syscall"
 	"unsafe"
 )
 
-// freeSpace returns how many bytes this user may still write to the disk of a folder (GetDiskFreeSpaceExW).
-func freeSpace(dir string) (uint64, error) {
+// FreeSpace returns how many bytes this user may still write to the disk of a folder (GetDiskFreeSpaceExW).
+func FreeSpace(dir string) (uint64, error) {
 	p, err := syscall.UTF16PtrFromString(dir)
 	if err != nil {
 		return 0, err

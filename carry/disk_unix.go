@@ -1,11 +1,11 @@
 //go:build linux || darwin
 
-package control
+package carry
 
 import "syscall"
 
-// freeSpace returns how many bytes an ordinary user may still write to the disk of a folder.
-func freeSpace(dir string) (uint64, error) {
+// FreeSpace returns how many bytes an ordinary user may still write to the disk of a folder.
+func FreeSpace(dir string) (uint64, error) {
 	var s syscall.Statfs_t
 	if err := syscall.Statfs(dir, &s); err != nil {
 		return 0, err
