@@ -169,7 +169,7 @@ func (f *Folder) PutCard(card []byte) error {
 	if err != nil {
 		return err
 	}
-	if err := f.replace(tag(c.Key)+cardSuffix, card); err != nil {
+	if err := f.replace(Tag(c.Key)+cardSuffix, card); err != nil {
 		return failed("write the card", err)
 	}
 	return f.readme()
@@ -200,7 +200,7 @@ func (f *Folder) Cards() ([][]byte, error) {
 // no room for both.
 func (f *Folder) Out(ctx context.Context, n Node, own, peer, key string, free func() int64, limit int64) (Written, error) {
 	const op = "write the stick"
-	dir := path.Join(tag(own), tag(key))
+	dir := path.Join(Tag(own), Tag(key))
 	if err := f.root.MkdirAll(dir, 0o755); err != nil {
 		return Written{}, failed(op, err)
 	}
@@ -356,7 +356,7 @@ func (f *Folder) Bundles(key string) ([]Found, error) {
 			return nil, err
 		}
 		for _, r := range readers {
-			if !r.IsDir() || !isTag(r.Name()) || key != "" && r.Name() != tag(key) {
+			if !r.IsDir() || !isTag(r.Name()) || key != "" && r.Name() != Tag(key) {
 				continue
 			}
 			dir := path.Join(w.Name(), r.Name())

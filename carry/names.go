@@ -19,8 +19,8 @@ const (
 	tempSuffix   = ".TMP"
 )
 
-// tag is by what files and folders name a node: the begin of a hash of its key.
-func tag(key string) string {
+// Tag is by what files and folders name a node: the begin of a hash of its key.
+func Tag(key string) string {
 	sum := sha256.Sum256([]byte(key))
 	return strings.ToUpper(hex.EncodeToString(sum[:4]))
 }
