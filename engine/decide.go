@@ -21,8 +21,8 @@ func (a *acceptance) one(in incoming) (result feed.Result, conflict string, err 
 	}
 	local := cur.Stamp
 	if local.IsZero() {
-		if gone, err := a.tx.Forgot(in.Key, in.Stamp.Version); err != nil || gone {
-			return feed.Superseded, "", err // its deletion was collected here
+		if gone, err := a.forgot(in); err != nil || gone {
+			return feed.Superseded, "", err
 		}
 	}
 	verdict := reconcile.Decide(local, in.Stamp)
@@ -47,6 +47,21 @@ func (a *acceptance) one(in incoming) (result feed.Result, conflict string, err 
 		return feed.Decided, "", a.decide(in, local, false)
 	}
 	return a.conflict(in, local)
+}
+
+// forgot reports whether the deletion of what comes was collected here. A deletion that has seen what nobody told of here before is taken again:
+// that others have that must travel.
+func (a *acceptance) forgot(in incoming) (bool, error) {
+	gone, err := a.tx.Forgot(in.Key, in.Stamp.Version)
+	if err != nil || !gone || !in.Stamp.Deleted {
+		return gone, err
+	}
+	for _, v := range in.Stamp.Vector {
+		if gone, err := a.tx.Forgot(in.Key, v); err != nil || !gone {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // take makes the incoming copy the current one. Where the content is the one that is there, only the stamp is written.
@@ -238,7 +253,15 @@ func (e *Engine) Released(ctx context.Context, link Link, pushes, pulls func(res
 		if len(parked) == 0 {
 			continue
 		}
+		pos, err := e.store.Position(ctx, "parent", direction)
+		if err != nil {
+			return err
+		}
+		pos.Scope = "" // if the type goes again before the next pass, that compares what is known all the same
 		err = e.store.Write(ctx, func(tx *store.Tx) error {
+			if err := tx.SetPosition("parent", direction, pos); err != nil {
+				return err
+			}
 			for _, p := range parked {
 				if err := tx.DropParked(p.UUID); err != nil {
 					return err
