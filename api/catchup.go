@@ -101,7 +101,7 @@ func (s *Server) syncCatchUp(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	l := list{
-		page: page{s: s, req: req, enc: feed.NewEncoder(out), flush: out.flush, named: map[version.Replica]bool{}},
+		page: page{s: s, req: req, enc: feed.NewEncoder(out), flush: out.flush, named: map[version.Replica]bool{}, head: r.Header.Get(sawHeader)},
 		at:   at, known: feed.KnowledgeOf(known),
 	}
 	end, err := l.write(r.Context(), head.Epoch)
@@ -191,6 +191,9 @@ func (l *list) write(ctx context.Context, epoch string) (feed.End, error) {
 		err := l.s.engine.Store().Read(ctx, func(r *store.Reader) error {
 			rows, after = rows[:0], after[:0]
 			var err error
+			if l.told, err = l.s.told(r); err != nil {
+				return err
+			}
 			next, done, err = r.Missing(l.known, l.req.Types, l.at, min(left, rowsAtOnce), func(row store.Row, p store.Place) error {
 				rows, after = append(rows, row), append(after, p)
 				return nil
@@ -198,6 +201,9 @@ func (l *list) write(ctx context.Context, epoch string) (feed.End, error) {
 			return err
 		})
 		if err != nil {
+			return end, err
+		}
+		if err := l.tell(); err != nil {
 			return end, err
 		}
 		if err := l.names(ctx, rows); err != nil {

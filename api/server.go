@@ -6,6 +6,7 @@
 package api
 
 import (
+	"context"
 	"log/slog"
 	"net/netip"
 	"strings"
@@ -27,6 +28,10 @@ type Deps struct {
 	Anonymous  []netip.Prefix // addresses whose feed readers need no credential
 	Version    string         // of the program
 	URL        string         // base URL of this node as others reach it, without a slash at the end
+	Secret     []byte         // of this node: with it the log heads are signed that children remember
+	// Restored gives the node a new identity because a child remembers a log of that epoch which the database does not have; up to sequence
+	// agreed of the log the child had said the same as the database. Nil where the node cannot.
+	Restored func(ctx context.Context, why, epoch string, agreed uint64) error
 }
 
 // Server answers HTTP requests. Its methods may be called from many goroutines.
@@ -42,10 +47,11 @@ type Server struct {
 	conditional chan struct{}
 	capability  func() []byte // made when it is first asked for: it takes longer than all else of a start
 
-	requests requests
-	encoders sync.Pool     // of *zstd.Encoder
-	stopping chan struct{} // closed by Stop
-	stop     sync.Once
+	requests  requests
+	restoring sync.Mutex    // held by the request that gives the node a new identity
+	encoders  sync.Pool     // of *zstd.Encoder
+	stopping  chan struct{} // closed by Stop
+	stop      sync.Once
 }
 
 // New returns a Server that is ready to be registered.

@@ -87,6 +87,10 @@ func (s *Server) met(r *http.Request) error {
 	if err := s.single(r); err != nil {
 		return err
 	}
+	agreed, err := s.recalled(r, c)
+	if err != nil {
+		return err
+	}
 	if p.PublicKey != "" && p.PublicKey != key {
 		return syncerr.New(syncerr.Denied, "sync", "child %q came with another key than the one that was exchanged at first", p.Name).
 			WithHint("If the node was set up anew, remove the child and add it again: `tributary child remove %s`, `tributary child add %s`", p.Name, p.Name)
@@ -102,7 +106,11 @@ func (s *Server) met(r *http.Request) error {
 			p.Scope = strings.Join(q["types"], ",")
 		}
 	}
-	moved := p.Scope != c.Participant.Scope || p.Seq != c.Participant.Seq && now-p.LastSeen >= 5_000
+	before, err := s.engine.Store().Agreed(r.Context(), p.Name)
+	if err != nil {
+		return err
+	}
+	moved := p.Scope != c.Participant.Scope || before == 0 && agreed > 0 || (p.Seq != c.Participant.Seq || agreed > before) && now-p.LastSeen >= 5_000
 	if p.Replica == replica && p.PublicKey == key && !moved && now-p.LastSeen < 60_000 {
 		return nil
 	}
@@ -116,6 +124,9 @@ func (s *Server) met(r *http.Request) error {
 			if err := tx.NameReplica(replica, name); err != nil {
 				return err
 			}
+		}
+		if err := tx.Agree(p.Name, agreed); err != nil {
+			return err
 		}
 		return tx.TouchChild(p)
 	})
@@ -214,7 +225,7 @@ func (s *Server) syncRead(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p := page{s: s, req: req, enc: feed.NewEncoder(out), flush: out.flush, source: "child:" + callerOf(r.Context()).ID}
+	p := page{s: s, req: req, enc: feed.NewEncoder(out), flush: out.flush, source: "child:" + callerOf(r.Context()).ID, head: r.Header.Get(sawHeader)}
 	end, err := p.write(r.Context())
 	if err != nil {
 		if p.begun {
@@ -272,6 +283,8 @@ type page struct {
 	end    feed.End
 	known  []feed.Known
 	bytes  int
+	head   string // of the log, as the reader remembers it
+	told   string // as it is now
 }
 
 func (p *page) write(ctx context.Context) (feed.End, error) {
@@ -280,6 +293,9 @@ func (p *page) write(ctx context.Context) (feed.End, error) {
 	for left := p.req.Limit; left > 0 && p.bytes < maxPage; {
 		rows, err := p.read(ctx, min(left, rowsAtOnce))
 		if err != nil {
+			return p.end, err
+		}
+		if err := p.tell(); err != nil {
 			return p.end, err
 		}
 		if err := p.names(ctx, rows); err != nil {
@@ -321,9 +337,15 @@ func (p *page) read(ctx context.Context, limit int) ([]store.Row, error) {
 			return syncerr.New(syncerr.EpochChanged, "read changes", "the log up to %d is not kept any more, the cursor is at %d", floor, p.end.Cursor.Seq)
 		}
 		head, err := r.Head()
+		if err != nil {
+			return err
+		}
+		if p.told, err = p.s.told(r); err != nil {
+			return err
+		}
 		p.end.Cursor.Seq, p.end.More, p.end.Backlog = upTo, more, head-upTo
 		p.end.Skipped += passed
-		if err == nil && !more && p.req.Tell { // in this very snapshot: what is told stands behind what the page has
+		if !more && p.req.Tell { // in this very snapshot: what is told stands behind what the page has
 			p.known, p.end.Revision, err = r.KnowledgeSince(p.req.Types, p.req.Known, false)
 		}
 		return err
@@ -353,6 +375,15 @@ func (p *page) names(ctx context.Context, rows []store.Row) error {
 		}
 	}
 	return nil
+}
+
+// tell lets the reader remember the head of the log that it is read from, before it takes anything of it.
+func (p *page) tell() error {
+	if p.told == "" || p.told == p.head {
+		return nil
+	}
+	p.head, p.begun = p.told, true
+	return p.enc.Head(p.told)
 }
 
 func (p *page) row(row store.Row) error {
@@ -404,11 +435,19 @@ func (s *Server) syncTake(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	out, done, err := s.compressed(w, r)
+	head, err := s.engine.Store().Head(r.Context())
 	if err != nil {
 		return err
 	}
-	head, err := s.engine.Store().Head(r.Context())
+	err = s.engine.Store().Read(r.Context(), func(rd *store.Reader) error {
+		told, err := s.told(rd)
+		w.Header().Set(headHeader, told)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	out, done, err := s.compressed(w, r)
 	if err != nil {
 		return err
 	}

@@ -87,6 +87,9 @@ func (n *Node) lines(ctx context.Context, method, path string, body []byte, take
 		case line.End != nil:
 			n.limited(line.End.Limit)
 			return *line.End, nil
+		case line.Head != nil:
+			n.told(line.Head.At)
+			continue
 		}
 		if err := take(line); err != nil {
 			return feed.End{}, err

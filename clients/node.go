@@ -31,6 +31,7 @@ type Self struct {
 	Replica   func() string                         // asked at each request, because a restore replaces it
 	Head      func(context.Context) (string, error) // its log head, which the peer remembers with what it takes; nil for none
 	PublicKey string
+	Saw       string // the peer's log head that this node remembers; "" for none
 	Instance  string // a random id that this process took when it started, by which the peer notices a copy that runs as well; "" says none
 }
 
@@ -46,7 +47,8 @@ type Node struct {
 	in     atomic.Int64
 	out    atomic.Int64
 	maxRow int
-	asked  atomic.Uint64 // requests so far: by it the peer tells one that was under way for long from one of now
+	saw    atomic.Pointer[string] // the peer's log head that it told last
+	asked  atomic.Uint64          // requests so far: by it the peer tells one that was under way for long from one of now
 
 	encoders sync.Pool // of *zstd.Encoder
 }
@@ -69,6 +71,21 @@ func (n *Node) limited(bytes int) {
 	now := *p
 	now.Limit = bytes
 	n.peer.CompareAndSwap(p, &now)
+}
+
+// Saw returns the peer's log head that it told last, "" where it told none. It is remembered with what was taken of the log (DESIGN.md 4.3,
+// restore and clone).
+func (n *Node) Saw() string {
+	if told := n.saw.Load(); told != nil {
+		return *told
+	}
+	return n.self.Saw
+}
+
+func (n *Node) told(head string) {
+	if head != "" && len(head) <= feed.MaxHead {
+		n.saw.Store(&head)
+	}
 }
 
 // Forget drops who the peer was: Hello asks it again.
@@ -204,6 +221,7 @@ func (n *Node) Send(ctx context.Context, s resourcemanager.Shipment) (resourcema
 		return sent, err
 	}
 	defer res.Body.Close()
+	n.told(res.Header.Get("Tributary-Head"))
 	sent.Status = res.StatusCode
 	r, err := decoded(res)
 	if err != nil {
@@ -280,6 +298,9 @@ func (n *Node) do(ctx context.Context, method, path string, body []byte, more ht
 	req.Header.Set("Tributary-Key", n.self.PublicKey)
 	if n.self.Instance != "" {
 		req.Header.Set("Tributary-Instance", n.self.Instance+"."+strconv.FormatUint(n.asked.Add(1), 10))
+	}
+	if saw := n.Saw(); saw != "" {
+		req.Header.Set("Tributary-Saw", saw)
 	}
 	if p := n.peer.Load(); p != nil {
 		req.Header.Set("Tributary-Epoch", p.Epoch) // the peer refuses if it has another one by now

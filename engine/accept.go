@@ -25,6 +25,7 @@ type Batch struct {
 	Names    []feed.Name
 	Known    []feed.Known  // what the peer knows, told at the end of a complete pass: it is taken over after the events
 	Head     store.LogHead // of the child's log as it said, remembered with what is taken
+	Saw      string        // the parent's log head as it said, for the same
 	Position *store.Position
 	Run      *audit.Run // counts are raised when the transaction has committed
 	// Also writes, in the same transaction and after everything else, what belongs to these receipts; nil where nothing does.
@@ -102,6 +103,9 @@ func (e *Engine) progress(tx *store.Tx, b Batch, receipts []feed.Receipt, run au
 			return err
 		}
 	}
+	if err := saw(tx, b.Saw); err != nil {
+		return err
+	}
 	if b.Position != nil {
 		pos := *b.Position
 		if b.unnamed {
@@ -122,6 +126,14 @@ func (e *Engine) progress(tx *store.Tx, b Batch, receipts []feed.Receipt, run au
 	return nil
 }
 
+// saw remembers the parent's log head. Only the parent can read it.
+func saw(tx *store.Tx, head string) error {
+	if head == "" {
+		return nil
+	}
+	return tx.SetState(StateSaw, head)
+}
+
 // acceptEach is the second try of a batch whose transaction failed: each unit alone, so that only what makes it fail is
 // refused. The cursor moves after all of them have their fate.
 func (e *Engine) acceptEach(ctx context.Context, b Batch, ready []incoming) ([]feed.Receipt, audit.Run, error) {
@@ -131,7 +143,7 @@ func (e *Engine) acceptEach(ctx context.Context, b Batch, ready []incoming) ([]f
 		run = *b.Run
 	}
 	for _, g := range units(ready) {
-		one := Batch{Link: b.Link, Names: b.Names, Head: b.Head, Run: &run}
+		one := Batch{Link: b.Link, Names: b.Names, Head: b.Head, Saw: b.Saw, Run: &run}
 		b.unnamed = b.unnamed || slices.ContainsFunc(g, incoming.unnamed)
 		receipts, after, err := e.acceptAll(ctx, one, g)
 		if err != nil && !stops(ctx, err) {

@@ -16,6 +16,7 @@ type Delivery struct {
 	Events     []feed.Event
 	Receipts   []feed.Receipt
 	Position   *store.Position
+	Saw        string // the parent's log head as it said, remembered with the receipts
 	Run        *audit.Run
 	HTTPStatus int
 }
@@ -44,6 +45,9 @@ func (e *Engine) Confirm(ctx context.Context, d Delivery) error {
 			if err := e.confirmOne(tx, d, d.Events[i], r, &run); err != nil {
 				return err
 			}
+		}
+		if err := saw(tx, d.Saw); err != nil {
+			return err
 		}
 		if d.Position != nil {
 			if err := tx.SetPosition("parent", "push", *d.Position); err != nil {

@@ -22,6 +22,9 @@ const (
 	StateRestoredWhy = "restored_why"
 )
 
+// StateSaw is the fact that holds the parent's log head as this node remembers it.
+const StateSaw = "saw"
+
 // Suspect names own changes that may bear versions which were given twice: those of a replica above the sequence of the log up to
 // which they were pushed.
 type Suspect struct {

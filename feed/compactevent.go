@@ -61,7 +61,7 @@ func (s *stream) decode(line []byte) (v anyLine, known bool, err error) {
 			return v, false, s.in.invalid(err)
 		}
 		switch string(name) {
-		case "name", "receipt", "ref", "known", "mark", "end", "error":
+		case "name", "receipt", "ref", "known", "mark", "head", "end", "error":
 			return s.decodeControl(line)
 		}
 		m, err := s.member(&e, name)

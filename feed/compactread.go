@@ -17,6 +17,7 @@ type Line struct {
 	Name  *Name
 	Known *Known
 	Mark  *Mark
+	Head  *Head
 	End   *End
 }
 
@@ -27,7 +28,7 @@ type Decoder struct{ s stream }
 // NewDecoder returns a Decoder for a page of events. maxLine is the longest line in bytes that it takes, 0 for
 // DefaultMaxLine; it never holds more of the stream than one line.
 func NewDecoder(r io.Reader, maxLine int) *Decoder {
-	return &Decoder{s: stream{in: newLines(r, maxLine), want: kindEvent | kindName | kindKnown | kindMark}}
+	return &Decoder{s: stream{in: newLines(r, maxLine), want: kindEvent | kindName | kindKnown | kindMark | kindHead}}
 }
 
 // Next returns the next line; after the end line it returns io.EOF. Every other error is final:
@@ -51,6 +52,7 @@ const (
 	kindRef
 	kindKnown
 	kindMark
+	kindHead
 )
 
 // anyLine is a line of any stream.
@@ -123,6 +125,7 @@ type control struct {
 	Ref     *Ref           `json:"ref"`
 	Known   *Known         `json:"known"`
 	Mark    *Mark          `json:"mark"`
+	Head    *Head          `json:"head"`
 	End     *End           `json:"end"`
 	Error   *failure       `json:"error"`
 }
@@ -148,7 +151,7 @@ func (s *stream) decodeControl(line []byte) (anyLine, bool, error) {
 	if err := json.Unmarshal(line, &c); err != nil {
 		return anyLine{}, false, s.in.invalid(err)
 	}
-	v := anyLine{Line: Line{Name: c.Name, Known: c.Known, Mark: c.Mark, End: c.End}, receipt: c.Receipt, ref: c.Ref}
+	v := anyLine{Line: Line{Name: c.Name, Known: c.Known, Mark: c.Mark, Head: c.Head, End: c.End}, receipt: c.Receipt, ref: c.Ref}
 	var found kinds
 	n := 0
 	var err error
@@ -164,11 +167,12 @@ func (s *stream) decodeControl(line []byte) (anyLine, bool, error) {
 	mark(kindRef, c.Ref != nil, func() error { return c.Ref.wanted() })
 	mark(kindKnown, c.Known != nil, func() error { return c.Known.Check() })
 	mark(kindMark, c.Mark != nil, func() error { return nil })
+	mark(kindHead, c.Head != nil, func() error { return c.Head.check() })
 	mark(0, c.End != nil, func() error { return c.End.check() })
 	mark(0, c.Error != nil, func() error { return nil })
 	switch {
 	case n != 1 || c.Seq != nil || c.Key != nil:
-		return anyLine{}, false, s.in.invalid(errors.New("it is not exactly one of event, name, receipt, ref, known, mark, end and error"))
+		return anyLine{}, false, s.in.invalid(errors.New("it is not exactly one of event, name, receipt, ref, known, mark, head, end and error"))
 	case found&^s.want != 0:
 		return anyLine{}, false, s.in.invalid(errors.New("lines of this kind have no place in this stream"))
 	case err != nil:

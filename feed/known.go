@@ -153,6 +153,33 @@ func (e *Encoder) Mark(at string) error {
 	return e.write(append(b, '}'))
 }
 
+// Head writes the sender's log head of when it read what stands behind the line, as the reader is to remember it (DESIGN.md 4.3, restore and clone).
+func (e *Encoder) Head(head string) error {
+	if err := e.open(); err != nil {
+		return err
+	}
+	if err := (Head{head}).check(); err != nil {
+		return defect(err)
+	}
+	b := appendText(append(e.buf[:0], `{"head":{"at":`...), head)
+	return e.write(append(b, '}'))
+}
+
+// Head is the line that Encoder.Head writes. Only its sender can read it.
+type Head struct {
+	At string `json:"at"`
+}
+
+// MaxHead is the longest log head in bytes.
+const MaxHead = 200
+
+func (h Head) check() error {
+	if h.At == "" || len(h.At) > MaxHead {
+		return syncerr.New(syncerr.Invalid, "check head", "it is empty, or longer than %d bytes", MaxHead)
+	}
+	return nil
+}
+
 // Mark is the line that Encoder.Mark writes.
 type Mark struct {
 	At string `json:"at"`

@@ -12,6 +12,7 @@ import (
 	"github.com/tributary-sync/tributary/config"
 	"github.com/tributary-sync/tributary/control"
 	"github.com/tributary-sync/tributary/engine"
+	"github.com/tributary-sync/tributary/feed"
 	"github.com/tributary-sync/tributary/store"
 	"github.com/tributary-sync/tributary/syncerr"
 	"github.com/tributary-sync/tributary/version"
@@ -67,6 +68,20 @@ func (n *Node) pushed(ctx context.Context) (uint64, error) {
 		return 0, err
 	}
 	return pos.Seq, nil
+}
+
+// foundByChild gives the database a new replica and a new log, because a child remembers what the log does not have. Who else has what was
+// written since then cannot be asked before anything is exchanged: all of it is written again.
+func (n *Node) foundByChild(ctx context.Context, why, epoch string, agreed uint64) error {
+	if err := n.foundLate(); err != nil {
+		return err
+	}
+	nobody := func(context.Context, []feed.Ref) ([]feed.Event, error) { return nil, nil }
+	if err := n.engine.RestoredLate(ctx, why, epoch, agreed, nobody); err != nil {
+		return err
+	}
+	n.deps.Log.Warn("the database is an older copy: it goes on under a new replica", "replica", string(n.store.Identity().Replica))
+	return nil
 }
 
 // foundLate notes in the file that this replica's last changes have other names now. A backup that was made before that was found out

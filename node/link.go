@@ -12,6 +12,7 @@ import (
 	"github.com/tributary-sync/tributary/clients"
 	"github.com/tributary-sync/tributary/config"
 	"github.com/tributary-sync/tributary/control"
+	"github.com/tributary-sync/tributary/engine"
 	"github.com/tributary-sync/tributary/feed"
 	"github.com/tributary-sync/tributary/internal/loop"
 	"github.com/tributary-sync/tributary/pull"
@@ -32,11 +33,15 @@ type link struct {
 	saved  feed.Peer // as last stored
 }
 
-func newLink(n *Node) (*link, error) {
+func newLink(ctx context.Context, n *Node) (*link, error) {
 	l := &link{node: n}
 	l.verify = &verifier{link: l}
+	remembered, err := n.store.State(ctx, engine.StateSaw)
+	if err != nil {
+		return nil, err
+	}
 	self := clients.Self{
-		Node: n.cfg.Node.Name, Replica: func() string { return string(n.store.Identity().Replica) }, PublicKey: n.keys.public(), Head: l.head,
+		Node: n.cfg.Node.Name, Replica: func() string { return string(n.store.Identity().Replica) }, PublicKey: n.keys.public(), Head: l.head, Saw: remembered,
 		Instance: n.store.NewUUID(),
 	}
 	token := func() (string, error) {
@@ -71,7 +76,7 @@ func newLink(n *Node) (*link, error) {
 	if n.cfg.Pull.Enabled {
 		p := pull.New(n.engine, pull.Parent{
 			Source: l.client, Lister: l.client, Knowledge: l.client.Knowledge, Digest: l.client.Digest, Manager: managers[config.FromParent],
-			Restored: l.restored, Hello: l.hello, Traffic: traffic,
+			Restored: l.restored, Hello: l.hello, Saw: l.client.Saw, Traffic: traffic,
 		}, pull.Config{
 			Types: n.cfg.PullTypes(), Bare: bare(n.cfg), Batch: n.cfg.Pull.Page, ParentURL: n.cfg.Parent.URL, Clock: n.deps.Clock,
 			Fetch: n.cfg.References == config.FetchReferences,
@@ -83,7 +88,7 @@ func newLink(n *Node) (*link, error) {
 	}
 	if n.cfg.Push.Enabled {
 		p := push.New(n.engine, push.Parent{
-			Manager: managers[config.ToParent], Knowledge: l.client.Knowledge, Restored: l.restored, Hello: l.hello, Traffic: traffic,
+			Manager: managers[config.ToParent], Knowledge: l.client.Knowledge, Restored: l.restored, Hello: l.hello, Saw: l.client.Saw, Traffic: traffic,
 		}, push.Config{
 			Types: n.cfg.PushTypes(), Pulls: n.cfg.Pulls, ParentURL: n.cfg.Parent.URL, Clock: n.deps.Clock,
 		})

@@ -147,7 +147,7 @@ func New(ctx context.Context, cfg config.Config, deps Deps) (*Node, error) {
 		return nil, errors.Join(err, st.Close())
 	}
 	if cfg.Parent.URL != "" {
-		if n.link, err = newLink(n); err != nil {
+		if n.link, err = newLink(ctx, n); err != nil {
 			return nil, errors.Join(err, st.Close())
 		}
 	}
@@ -164,7 +164,7 @@ func New(ctx context.Context, cfg config.Config, deps Deps) (*Node, error) {
 	n.control = control.New(n.engine, cfg, n, cd)
 	n.api = api.New(api.Deps{
 		Engine: n.engine, Control: n.control, Log: deps.Log, Clock: deps.Clock, AdminToken: k.token, PublicKey: k.public(),
-		Anonymous: prefixes(cfg), Version: deps.Version, URL: cfg.BaseURL(),
+		Anonymous: prefixes(cfg), Version: deps.Version, URL: cfg.BaseURL(), Secret: k.private.Seed(), Restored: n.foundByChild,
 	})
 	mux := http.NewServeMux()
 	n.api.Register(mux)

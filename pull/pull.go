@@ -43,6 +43,7 @@ type Parent struct {
 	// the node a new identity.
 	Restored func(ctx context.Context, why error) error
 	Hello    func(ctx context.Context) (feed.Peer, error)
+	Saw      func() string // the parent's log head that it told last; nil where it tells none
 	Traffic  func() (in, out int64)
 }
 
@@ -185,6 +186,9 @@ func (s *pass) take(ctx context.Context, b engine.Batch) error {
 		return err
 	}
 	b.Link, b.Run = s.link(), s.Counts()
+	if s.parent.Saw != nil {
+		b.Saw = s.parent.Saw()
+	}
 	if _, err := s.eng.Accept(ctx, b); err != nil {
 		return err
 	}

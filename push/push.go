@@ -38,6 +38,7 @@ type Parent struct {
 	// the node a new identity.
 	Restored func(ctx context.Context, why error) error
 	Hello    func(ctx context.Context) (feed.Peer, error)
+	Saw      func() string // the parent's log head that it told last; nil where it tells none
 	Traffic  func() (in, out int64)
 }
 
@@ -169,6 +170,9 @@ func (s *pass) send(ctx context.Context, what resourcemanager.Shipment, next *st
 		}
 	}
 	d.Link, d.Run = s.link(), s.Counts()
+	if s.parent.Saw != nil {
+		d.Saw = s.parent.Saw()
+	}
 	if err := s.eng.Confirm(ctx, d); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"crypto/sha256"
 	"database/sql"
 	"encoding/hex"
@@ -100,6 +101,29 @@ func (tx *Tx) Remember(child string, h LogHead) error {
 	}
 	return tx.SetState(headOf(child), h.String())
 }
+
+// Agree notes that a child remembers this node's log as it is up to a sequence; 0 for a child that says nothing.
+func (tx *Tx) Agree(child string, seq uint64) error {
+	if seq == 0 {
+		return nil
+	}
+	return tx.SetState(agreedWith(child), feed.Cursor{Epoch: tx.Identity().Epoch, Seq: seq}.String())
+}
+
+// Agreed returns up to which sequence of this node's log a child was last seen to remember it as it is, 0 where that is not known.
+func (s *Store) Agreed(ctx context.Context, child string) (uint64, error) {
+	text, err := s.State(ctx, agreedWith(child))
+	if err != nil || text == "" {
+		return 0, err
+	}
+	c, err := feed.ParseCursor(text)
+	if c.Epoch != s.Identity().Epoch {
+		return 0, err
+	}
+	return c.Seq, err
+}
+
+func agreedWith(child string) string { return "agreed/" + child }
 
 func pastEpoch(epoch string) string { return "epoch/" + epoch }
 
