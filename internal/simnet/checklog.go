@@ -141,7 +141,7 @@ func (n *Net) checkMinted(views []view) []error {
 // checkNames: what its parent has of a node keeps its name when the node is put back (core-review rule 8): a second name would make it a
 // rival of its own successors. A parent that was put back itself may have lost the first.
 func (n *Net) checkNames(x *Node, mine, parents view) []error {
-	if x.parent.restored > 0 || n.opts.Moves || x.copied {
+	if x.parent.restored > 0 || n.opts.Moves || x.copied || x.renamed {
 		return nil
 	}
 	var wrong []error

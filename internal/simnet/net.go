@@ -40,6 +40,7 @@ type Options struct {
 	Forget   bool               // what everybody has acknowledged is collected
 	Equal    bool               // nodes often write the same content
 	Clones   bool               // a machine is copied and both go on
+	Above    bool               // a node with a child is put back as a whole machine, which only its child can tell
 	Refer    bool               // resources refer to others, and some nodes hold what refers to what is not there
 	Met      bool               // all links have been used before the first edit: later nothing needs a catch-up unless something breaks
 	Policies []reconcile.Policy // each node has one of them for each type
@@ -53,6 +54,7 @@ type Net struct {
 	opts  Options
 	rand  *rand.Rand // what is done; each depth of the stack has its own, so that one more request moves little of a seed
 	inner []*rand.Rand
+	above *rand.Rand // of what is put back as a whole machine and has children
 	now   time.Time
 	nodes []*Node
 	depth int // exchanges on the stack
@@ -72,7 +74,7 @@ type Net struct {
 // New builds a tree of nodes and starts them.
 func New(ctx context.Context, o Options) (*Net, error) {
 	n := &Net{
-		opts: o, rand: stream(o.Seed, 0), inner: []*rand.Rand{stream(o.Seed, 1), stream(o.Seed, 2)}, now: time.Date(2026, 1, 1, 8, 0, 0, 0, time.UTC),
+		opts: o, rand: stream(o.Seed, 0), inner: []*rand.Rand{stream(o.Seed, 1), stream(o.Seed, 2)}, above: stream(o.Seed, 53), now: time.Date(2026, 1, 1, 8, 0, 0, 0, time.UTC),
 		accepted: map[fhir.Key][]*accepted{}, minted: map[kindVersion]feed.Event{}, twice: map[kindVersion]bool{}, bodies: map[string]bool{},
 	}
 	for i := range o.Nodes {
@@ -124,7 +126,7 @@ func (n *Net) find(name string) *Node {
 
 // pass runs one pass of a node, as its loop would.
 func (x *Node) pass(ctx context.Context, direction string) (moved int, err error) {
-	if x.parent == nil || x.busy > 0 {
+	if x.parent == nil || x.busy > 0 || x.awaited {
 		return 0, nil
 	}
 	if ok, err := x.ready(ctx); err != nil || !ok {
@@ -140,6 +142,7 @@ func (x *Node) pass(ctx context.Context, direction string) (moved int, err error
 	x.net.logf("%s %s: %d events, %v", x.name, direction, moved, err)
 	if err == nil {
 		x.doubtful = false
+		x.parent.heard()
 		x.unmet = x.unmet && !(direction == "push" && moved > 0) // a parent remembers whose changes it took
 	}
 	if err != nil && direction == "push" && x.net.opts.Restores && !x.net.healing && x.luck.IntN(3) == 0 {
@@ -303,6 +306,9 @@ func (x *Node) resolveOne(ctx context.Context) (bool, error) {
 	}
 	err = x.live.Engine().Resolve(ctx, open[0].UUID, choice, "sim")
 	x.net.logf("%s resolves %s as %s: %v", x.name, open[0].Key, choice, err)
+	if syncerr.KindOf(err) == syncerr.TooLarge {
+		return false, nil // the limit was lowered since the copy came: a person waits until it is raised again
+	}
 	return true, err
 }
 

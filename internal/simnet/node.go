@@ -20,35 +20,38 @@ import (
 
 // Node is one simulated node with the file that survives its crashes.
 type Node struct {
-	net      *Net
-	name     string
-	as       string // its name at its parent; a copied machine has that of the first
-	twin     *Node  // the copy of this machine, or that which it is a copy of, while both run
-	copied   bool   // it once had a twin
-	dir      string
-	parent   *Node
-	tokens   map[string]credential // by parent
-	running  string                // the credential with which it was started
-	ids      source                // randomness of the program
-	luck     *rand.Rand            // of its link and its process
-	flows    map[string]flow       // by type
-	policies map[string]reconcile.Policy
-	waits    config.References
-	limit    int // largest resource that it takes; 0 for no such bound
-	skew     time.Duration
-	live     *node.Node
-	busy     int                      // handlers and passes of it on the stack
-	fate     func(*http.Request) int  // where a world chooses what becomes of its requests
-	crashed  bool                     // must be started again before it does anything
-	fuse     int                      // statements until it crashes; 0 never
-	full     int                      // statements for which its disk is still full
-	backup   *view                    // what the copy of its folder has
-	own      map[version.Replica]bool // replicas that it is and was
-	restored int
-	doubtful bool        // the whole machine was put back, or had a copy that ran too, and no pass has gone well since
-	unmet    bool        // its parent was put back, and no pass has gone well since
-	gone     []store.Row // what was collected from its log
-	lives    int         // processes that it has been
+	net            *Net
+	name           string
+	as             string // its name at its parent; a copied machine has that of the first
+	twin           *Node  // the copy of this machine, or that which it is a copy of, while both run
+	copied         bool   // it once had a twin
+	dir            string
+	parent         *Node
+	tokens         map[string]credential // by parent
+	running        string                // the credential with which it was started
+	ids            source                // randomness of the program
+	luck           *rand.Rand            // of its link and its process
+	flows          map[string]flow       // by type
+	policies       map[string]reconcile.Policy
+	waits          config.References
+	limit          int // largest resource that it takes; 0 for no such bound
+	skew           time.Duration
+	live           *node.Node
+	busy           int                      // handlers and passes of it on the stack
+	fate           func(*http.Request) int  // where a world chooses what becomes of its requests
+	crashed        bool                     // must be started again before it does anything
+	fuse           int                      // statements until it crashes; 0 never
+	full           int                      // statements for which its disk is still full
+	backup         *view                    // what the copy of its folder has
+	backupDoubtful bool                     // it was doubtful when that was made
+	own            map[version.Replica]bool // replicas that it is and was
+	restored       int
+	doubtful       bool        // the whole machine was put back, or had a copy that ran too, and no pass has gone well since
+	renamed        bool        // it was put back to a life that was not found by then: what that wrote had got other names since, which nobody can tell it
+	awaited        bool        // the whole machine was put back, and its child has not come since: only that can tell
+	unmet          bool        // its parent was put back, and no pass has gone well since
+	gone           []store.Row // what was collected from its log
+	lives          int         // processes that it has been
 }
 
 // credential is what a parent gave to a child.

@@ -13,22 +13,50 @@ func (x *Node) backUpOrRestore(ctx context.Context) error {
 		return x.backUp(ctx)
 	}
 	// The nonce is put back, too: only the parent can tell, and only one that remembers the node. Where both were put back before they
-	// met again nobody can (core-review rule 8 has the residual).
-	whole := x.height() == 1 && x.parent != nil && !n.opts.Moves && !x.unmet && n.rand.IntN(2) == 0
+	// met again nobody can, nor where the copy is itself of a life that was not found by then (core-review rule 8 has the residual).
+	whole := x.height() == 1 && x.parent != nil && !n.opts.Moves && !x.unmet && n.rand.IntN(2) == 0 && !x.backupDoubtful
 	for _, o := range n.nodes {
 		if o.parent == x && o.doubtful {
 			return nil
 		}
 	}
-	if err := x.restore(ctx, whole); err != nil {
+	if x.parent != nil && x.parent.awaited {
+		return nil // it is the one that can tell
+	}
+	awaited := x.childTells() && n.above.IntN(2) == 0
+	if err := x.restore(ctx, whole || awaited); err != nil {
 		return err
 	}
+	x.awaited = awaited
 	for i := n.rand.IntN(8); whole && i > 0; i-- { // a busy clinic does not wait for its parent to find it
 		if err := x.unlessFull(x.edit(ctx)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// childTells reports whether a child can tell that this node was put back as a whole machine: where there are several, what one takes of the
+// second life before another comes who knows of the first has two contents, and so has what the node gives to its own parent (core-review
+// rule 8 has the residual).
+func (x *Node) childTells() bool {
+	if !x.net.opts.Above || x.unmet || x.twin != nil || x.backupDoubtful {
+		return false
+	}
+	var children []*Node
+	for _, o := range x.net.nodes {
+		if o.parent == x {
+			children = append(children, o)
+		}
+	}
+	return len(children) == 1 && !children[0].unmet && children[0].twin == nil
+}
+
+// heard notes that a pass of a child went well.
+func (x *Node) heard() {
+	if x.awaited {
+		x.awaited, x.doubtful = false, false
+	}
 }
 
 // restore puts the last copy of the node's data folder back; whole says that its nonce is put back, too.
@@ -51,7 +79,7 @@ func (x *Node) restore(ctx context.Context, whole bool) error {
 	if err != nil {
 		return err
 	}
-	x.doubtful = whole
+	x.doubtful, x.renamed = whole, x.renamed || x.backupDoubtful
 	for _, o := range n.nodes { // its operator adds the children again that it does not know
 		if o.parent == x {
 			o.unmet = true
@@ -72,7 +100,7 @@ func (x *Node) backUp(ctx context.Context) error {
 		return err
 	}
 	x.net.logf("%s is backed up", x.name)
-	x.backup = &now
+	x.backup, x.backupDoubtful = &now, x.doubtful
 	return x.restart(ctx, func() error {
 		if err := copyFolder(x.dir, x.dir+".backup"); err != nil {
 			return err
