@@ -157,7 +157,7 @@ func (tx *Tx) KeepCarryReceipts(peer string, receipts []feed.Receipt) error {
 		}
 		rows = append(rows, []any{peer, r.Key.Type, r.Key.ID, string(r.Version.Replica), r.Version.Tick, string(r.Result), clip(r.Reason, 2000), 0})
 	}
-	return tx.insert("REPLACE INTO carry_receipt (peer, type, id, replica, tick, result, reason, sent) VALUES ", 8, rows)
+	return tx.insert("REPLACE INTO carry_receipt (peer, type, id, replica, tick, result, reason, sent)", 8, rows)
 }
 
 // SendCarryReceipts notes that a bundle tells all receipts of a peer that were not told before.
