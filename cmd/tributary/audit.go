@@ -16,10 +16,17 @@ import (
 func (a *app) auditCommand() *cobra.Command {
 	var q audit.Query
 	var since string
+	var passes bool
 	c := a.listing(&cobra.Command{
 		Use: "audit", Short: "Show what was done, by whom, and how it went", Args: takes(0, 0, ""),
-		Example: "  tributary audit --failed --since 24h\n  tributary audit --type Patient --id 42",
+		Example: "  tributary audit --failed --since 24h\n  tributary audit --type Patient --id 42\n  tributary audit --passes --limit 10",
 		RunE: a.operator(func(ctx context.Context, l link, _ []string) error {
+			if passes {
+				if q.Failures || since != "" || q.Type != "" || q.ID != "" || q.Run != "" || q.Peer != "" {
+					return syncerr.New(syncerr.Usage, "audit", "--passes goes with --limit and --json alone")
+				}
+				return a.passes(ctx, l, q.Limit)
+			}
 			if q.Type != "" && !fhir.IsKind(q.Type) {
 				return syncerr.New(syncerr.Usage, "audit", "%.40q is not a resource type of FHIR R4", q.Type)
 			}
@@ -43,10 +50,31 @@ func (a *app) auditCommand() *cobra.Command {
 	f.StringVar(&q.Type, "type", "", "only this resource type")
 	f.StringVar(&q.ID, "id", "", "only the resource with this id")
 	f.StringVar(&q.Run, "run", "", "only this pass")
+	f.BoolVar(&passes, "passes", false, "the passes instead, with their counts and the bytes that they moved; of the other flags only --limit goes with it")
 	f.StringVar(&q.Peer, "peer", "", "only exchanges with this node")
 	f.IntVar(&q.Limit, "limit", 50, "at most so many, the newest")
 	f.StringVar(&since, "since", "", "not older than this: 30m, 24h, 7d, or a date such as 2026-01-31")
 	return c
+}
+
+// passes lists runs, the newest first.
+func (a *app) passes(ctx context.Context, l link, limit int) error {
+	runs, err := l.Runs(ctx, "", limit)
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return a.printJSON(runs)
+	}
+	rows := make([]table.Row, len(runs))
+	for i, r := range runs {
+		rows[i] = table.Row{
+			a.when(r.Started), r.Direction, r.Peer, r.Outcome, number(r.Read), number(r.Applied), number(r.Held), number(r.Parked),
+			number(r.BytesIn), number(r.BytesOut), r.ID, short(r.Error, 60),
+		}
+	}
+	a.table(table.Row{"Started", "Pass", "With", "Outcome", "Changes", "Applied", "Held", "Parked", "Bytes in", "Bytes out", "Run", "Error"}, rows, "There was no pass yet.")
+	return nil
 }
 
 // since reads a duration back from now, or a date in the local zone, as milliseconds since 1970 UTC.

@@ -48,12 +48,12 @@ func TestLoadAndLook(t *testing.T) {
 		if len(records) != 1 || records[0].Key.String() != "Patient/p7" {
 			t.Errorf("got audit %+v", records)
 		}
-		for _, c := range []string{"status", "explain Patient/p7", "audit --failed", "conflict list --open", "parked list", "child list", "doctor", "config print", "version"} {
+		for _, c := range []string{"status", "explain Patient/p7", "audit --failed", "audit --passes", "conflict list --open", "parked list", "child list", "doctor", "config print", "version"} {
 			if out := m.must(t, strings.Fields(c)...); strings.TrimSpace(out) == "" {
 				t.Errorf("%s printed nothing", c)
 			}
 		}
-		for _, c := range []string{"conflict list", "parked list", "child list", "audit --failed"} {
+		for _, c := range []string{"conflict list", "parked list", "child list", "audit --failed", "audit --passes"} {
 			var list []any
 			if m.value(t, &list, strings.Fields(c)...); list == nil {
 				t.Errorf("%s --json printed null", c)

@@ -47,7 +47,7 @@ type Node struct {
 	own            map[version.Replica]bool // replicas that it is and was
 	restored       int
 	doubtful       bool        // the whole machine was put back, or had a copy that ran too, and no pass has gone well since
-	renamed        bool        // it was put back to a life that was not found by then: what that wrote had got other names since, which nobody can tell it
+	renamed        bool        // it was put back in a way in which it could not ask what of it keeps its name
 	awaited        bool        // the whole machine was put back, and its child has not come since: only that can tell
 	unmet          bool        // its parent was put back, and no pass has gone well since
 	gone           []store.Row // what was collected from its log
