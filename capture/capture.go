@@ -31,6 +31,8 @@ type Config struct {
 	Pushes []string // resource types that are given to it
 	Client func(resourceType string) string
 	Batch  int // documents in an exchange, 0 for 100
+	Absent Absent
+	ByHash bool // the server's tags say nothing: contents are compared whatever they are
 	Clock  func() time.Time
 }
 
@@ -62,7 +64,9 @@ func New(eng *engine.Engine, server Server, cfg Config) *Link {
 type pass struct {
 	*Link
 	*engine.Pass
-	pos store.Position
+	pos  store.Position
+	had  int // documents that the server had when the first deletion of this pass was told
+	gone int // deletions of this pass
 }
 
 func (l *Link) begin(direction string) *pass {
@@ -114,6 +118,15 @@ func (s *pass) pull(ctx context.Context) error {
 		}
 		at := s.pos
 		at.Resume = next
+		if whole, ok := s.server.Source.(feedreader.Whole); ok && !more {
+			if err := s.capture(ctx, items, nil); err != nil {
+				return err
+			}
+			items = nil
+			if err := s.absent(ctx, whole); err != nil {
+				return err // the place stays, so that it is said again until it is well
+			}
+		}
 		if err := s.capture(ctx, items, &at); err != nil {
 			return err
 		}
@@ -127,6 +140,9 @@ func (s *pass) pull(ctx context.Context) error {
 func (s *pass) capture(ctx context.Context, items []feedreader.Item, at *store.Position) error {
 	items, err := s.untagged(ctx, items)
 	if err != nil {
+		return err
+	}
+	if err := s.likely(ctx, items); err != nil {
 		return err
 	}
 	found, err := s.read(ctx, items)
@@ -168,7 +184,15 @@ func (s *pass) untagged(ctx context.Context, items []feedreader.Item) ([]feedrea
 			}
 			switch {
 			case !known && it.Deleted && it.Tag == "": // it was purged before it was ever seen there: absence is no deletion
-			case !known || it.Tag == "" || it.Tag != base.Tag || it.Deleted != base.Deleted:
+			case it.Err != nil:
+				waits, err := r.IsParked(s.cfg.Name, "pull", it.Key)
+				if err != nil {
+					return err
+				}
+				if !waits { // once is enough: it is looked at again when its time has come
+					out = append(out, it)
+				}
+			case !known || it.Tag == "" || it.Tag != base.Tag || it.Deleted != base.Deleted || s.cfg.ByHash && it.Content != nil:
 				out = append(out, it)
 			}
 		}
@@ -182,11 +206,11 @@ func (s *pass) read(ctx context.Context, items []feedreader.Item) ([]engine.Capt
 	out := make([]engine.Captured, 0, len(items))
 	var keys []fhir.Key
 	for _, it := range items {
-		if it.Content == nil && !it.Deleted {
+		if it.Content == nil && !it.Deleted && it.Err == nil {
 			keys = append(keys, it.Key)
 			continue
 		}
-		c := engine.Captured{Key: it.Key, Tag: it.Tag, Content: it.Content, Deleted: it.Deleted}
+		c := engine.Captured{Key: it.Key, Tag: it.Tag, Content: it.Content, Deleted: it.Deleted, Err: it.Err}
 		if !it.Modified.IsZero() {
 			c.Modified = it.Modified.UnixMilli()
 		}

@@ -60,6 +60,7 @@ type fhirPage struct {
 	kind    string // batch-response, searchset, history
 	next    string // link to the next page
 	entries int
+	total   int // 0 where it does not say
 }
 
 // errEnough stops the reading of a Bundle without an error.
@@ -176,6 +177,10 @@ func (b *bundleReader) member(name string, value jsontext.Value) error {
 		err = jsonv2.Unmarshal(value, &b.resourceType, lenient())
 	case "type":
 		err = jsonv2.Unmarshal(value, &b.page.kind, lenient())
+	case "total":
+		if jsonv2.Unmarshal(value, &b.page.total, lenient()) != nil {
+			b.page.total = 0
+		}
 	case "issue":
 		b.issue = bytes.Clone(value)
 	case "link":

@@ -1,12 +1,15 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/tributary-sync/tributary/fhir"
+	"github.com/tributary-sync/tributary/mapping"
+	"github.com/tributary-sync/tributary/syncerr"
 )
 
 // Server is a server beside the node that knows no stamps: a FHIR server, an OpenMRS. Its name is the key under which it stands; operators
@@ -15,9 +18,13 @@ type Server struct {
 	URL            string     `koanf:"url" json:"url,omitempty"`                         // base of its FHIR API; empty: that of OpenMRS
 	OpenMRS        string     `koanf:"openmrs" json:"openmrs,omitempty"`                 // address of an OpenMRS with its context path, for types with client: rest
 	Changes        Changes    `koanf:"changes" json:"changes,omitempty"`                 // how its changes are found
-	Feed           []string   `koanf:"feed" json:"feed,omitempty"`                       // addresses of its Atom feeds, newest page, with changes: atom
+	Feed           []string   `koanf:"feed" json:"feed,omitempty"`                       // addresses of its Atom feeds (newest page), lists or news
+	List           List       `koanf:"list" json:"list,omitzero"`                        // how its records are read, with changes: list and news
+	Absent         Absent     `koanf:"absent" json:"absent,omitempty"`                   // what it means that something is not listed any more
+	AbsentLimit    int        `koanf:"absent_limit" json:"absent_limit,omitempty"`       // percent of what it had that may be gone at once; 0 is 10 for what is not listed, and anything for what it says was deleted
+	Pause          Duration   `koanf:"pause" json:"pause,omitempty"`                     // the least time between two requests to it
 	CredentialFile string     `koanf:"credential_file" json:"credential_file,omitempty"` // a token, or user:password
-	Every          Duration   `koanf:"every" json:"every,omitempty"`                     // how often it is asked for changes; 0 is a minute
+	Every          Duration   `koanf:"every" json:"every,omitempty"`                     // how often it is asked for changes; 0 is a minute, for what is read as a whole 15
 	Overlap        Duration   `koanf:"overlap" json:"overlap,omitempty"`                 // how far each question reaches back behind the last; 0 is five minutes
 	Pull           []TypeRule `koanf:"pull" json:"pull,omitempty"`                       // what is captured from it
 	Push           []TypeRule `koanf:"push" json:"push,omitempty"`                       // what is given to it
@@ -31,16 +38,58 @@ const (
 	FromHistory Changes = "history" // FHIR _history
 	FromLatest  Changes = "latest"  // the newest resources by _lastUpdated; deletions are not found
 	FromAtom    Changes = "atom"    // Atom feeds as OpenMRS publishes them
+	FromSearch  Changes = "search"  // all resources, each time; changes are found by their hashes
+	FromList    Changes = "list"    // the same of a JSON list over HTTP, whose records become resources by a template
+	FromNews    Changes = "news"    // an RSS or Atom feed, whose items become resources by a template
 )
+
+// Absent says what it means that a source that is read as a whole does not list something any more.
+type Absent string
+
+// The meanings.
+const (
+	AbsentKeep   Absent = "keep"   // nothing
+	AbsentDelete Absent = "delete" // it was deleted there
+)
+
+// List says how the records of a list are read. Items, Next and Total are paths as gjson takes them.
+type List struct {
+	Items    string `koanf:"items" json:"items,omitempty"`       // where the list of records is in an answer; empty: the answer is the list
+	Next     string `koanf:"next" json:"next,omitempty"`         // where the address of the next page is
+	Total    string `koanf:"total" json:"total,omitempty"`       // where it says how many records there are on all pages
+	Resource string `koanf:"resource" json:"resource,omitempty"` // the template (package mapping)
+}
 
 // The waits of a server about which nothing is said.
 const (
 	defaultEvery   = Duration(time.Minute)
 	defaultOverlap = Duration(5 * time.Minute)
+	defaultWhole   = Duration(15 * time.Minute) // for what is read as a whole each time
+
+	defaultAbsentLimit = 10
 )
 
 // Interval returns how often the server is asked for changes.
-func (s Server) Interval() time.Duration { return orElse(s.Every, defaultEvery).Std() }
+func (s Server) Interval() time.Duration {
+	if s.whole() || s.Changes == FromNews {
+		return orElse(s.Every, defaultWhole).Std()
+	}
+	return orElse(s.Every, defaultEvery).Std()
+}
+
+// whole reports whether each round lists everything that the server has.
+func (s Server) whole() bool { return s.Changes == FromSearch || s.Changes == FromList }
+
+// mapped reports whether its records become resources by a template: then it can only be read.
+func (s Server) mapped() bool { return s.Changes == FromList || s.Changes == FromNews }
+
+// Deletes reports whether what is not listed any more was deleted, and up to which percentage of what there was.
+func (s Server) Deletes() (yes bool, limit int) {
+	if limit = s.AbsentLimit; limit == 0 {
+		limit = defaultAbsentLimit
+	}
+	return s.Absent == AbsentDelete, limit
+}
 
 // Reach returns how far each question reaches back behind the last one.
 func (s Server) Reach() time.Duration { return orElse(s.Overlap, defaultOverlap).Std() }
@@ -52,8 +101,11 @@ func orElse(d, other Duration) Duration {
 	return d
 }
 
-// Base returns the base address of the server's FHIR API.
+// Base returns the base address of the server's FHIR API, of a list or news that of the first.
 func (s Server) Base() string {
+	if s.mapped() && len(s.Feed) > 0 {
+		return s.Feed[0]
+	}
 	if s.URL == "" && s.OpenMRS != "" {
 		return strings.TrimRight(s.OpenMRS, "/") + "/ws/fhir2/R4"
 	}
@@ -105,7 +157,7 @@ func (k *checker) servers(c Config) {
 		if !validName(name) || name == "parent" || name == c.Node.Name {
 			k.add(path, "Use 1 to 64 letters, digits, dots, hyphens and underscores, and not the name of a node", "this is no name for a server")
 		}
-		if s.URL != "" || s.OpenMRS == "" {
+		if s.URL != "" || s.OpenMRS == "" && !s.mapped() {
 			k.url(path+".url", "http://127.0.0.1:8080/fhir", s.URL)
 		}
 		if s.OpenMRS != "" {
@@ -117,11 +169,12 @@ func (k *checker) servers(c Config) {
 		k.serverRules(path, "pull", s, s.Pull)
 		k.serverRules(path, "push", s, s.Push)
 		if len(s.Pull) > 0 {
-			k.oneOf(path+".changes", string(s.Changes), string(FromHistory), string(FromLatest), string(FromAtom))
+			k.oneOf(path+".changes", string(s.Changes), string(FromHistory), string(FromLatest), string(FromAtom), string(FromSearch), string(FromList), string(FromNews))
 		}
 		if s.Changes == FromAtom && len(s.Feed) == 0 {
 			k.add(path+".feed", "Write for example feed: [http://127.0.0.1:8080/openmrs/ws/atomfeed/patient/recent]", "no feed is named")
 		}
+		k.simple(path, s)
 		for i, feed := range s.Feed {
 			k.url(fmt.Sprintf("%s.feed[%d]", path, i), "http://127.0.0.1:8080/openmrs/ws/atomfeed/patient/recent", feed)
 		}
@@ -130,6 +183,47 @@ func (k *checker) servers(c Config) {
 		}
 		if s.Overlap < 0 {
 			k.add(path+".overlap", "Use for example 5m", "%s is less than nothing", s.Overlap)
+		}
+	}
+}
+
+// simple checks what concerns sources that are read as a whole, or by a template.
+func (k *checker) simple(path string, s Server) {
+	if s.Absent != "" {
+		k.oneOf(path+".absent", string(s.Absent), string(AbsentKeep), string(AbsentDelete))
+	}
+	if yes, _ := s.Deletes(); yes && !s.whole() {
+		k.add(path+".absent", "Use changes: search or list, or leave it out", "only what is read as a whole each time shows what is missing")
+	}
+	if s.AbsentLimit < 0 || s.AbsentLimit > 100 {
+		k.add(path+".absent_limit", "Use a number of percent from 1 to 100", "%d is none", s.AbsentLimit)
+	}
+	if s.Pause < 0 || s.Pause > Duration(time.Hour) {
+		k.add(path+".pause", "Use for example 1s", "%s is no pause between two requests", s.Pause)
+	}
+	if !s.mapped() {
+		if s.List != (List{}) {
+			k.add(path+".list", "Use changes: list or news, or leave it out", "nothing is read by it")
+		}
+		return
+	}
+	if len(s.Feed) == 0 {
+		k.add(path+".feed", "Write for example feed: [https://registry.example/facilities.json]", "no address is named")
+	}
+	if len(s.Push) > 0 {
+		k.add(path+".push", "Leave it out", "a list or feed can only be read")
+	}
+	if s.Changes == FromNews && (s.List.Items != "" || s.List.Next != "" || s.List.Total != "") {
+		k.add(path+".list", "Name list.resource alone", "an RSS or Atom feed has no paths")
+	}
+	m, err := mapping.Parse(s.List.Resource)
+	if err != nil {
+		k.add(path+".list.resource", syncerr.HintOf(err), "%v", errors.Unwrap(err))
+		return
+	}
+	for _, t := range m.Types() {
+		if r, ok := match(s.Pull, t); !ok || !r.on() {
+			k.add(path+".pull", "Name it there, or take it out of list.resource", "%s is made of its records and not read", t)
 		}
 	}
 }

@@ -70,3 +70,63 @@ func TestServersRefused(t *testing.T) {
 		}
 	}
 }
+
+const withList = `node: {name: nation}
+servers:
+  registry:
+    feed: [https://registry.example/l.json]
+    changes: list
+    absent: delete
+    absent_limit: 20
+    pause: 500ms
+    list:
+      items: rows
+      resource: |
+        {"resourceType": "Location", "id": "{code}"}
+    pull: [{type: Location}]
+`
+
+// A list of records has all that it needs, is asked seldom, and prints as it is read.
+func TestLists(t *testing.T) {
+	c, err := Load(write(t, withList), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := c.Servers["registry"]
+	deletes, limit := s.Deletes()
+	if s.Base() != "https://registry.example/l.json" || s.Interval() != 15*time.Minute || !deletes || limit != 20 || s.Pause.Std() != 500*time.Millisecond || s.List.Items != "rows" {
+		t.Errorf("%+v", s)
+	}
+	var b bytes.Buffer
+	if err := c.Print(&b); err != nil {
+		t.Fatal(err)
+	}
+	again, err := Load(write(t, b.String()), nil)
+	if err != nil || again.Servers["registry"].List != s.List {
+		t.Errorf("what is printed is not read again: %v\n%s", err, b.String())
+	}
+	for _, c := range []struct{ replace, with, want string }{
+		{"changes: list", "changes: history", "servers.registry.list: nothing is read by it"},
+		{"changes: list", "changes: news", "servers.registry.absent: only what is read as a whole"},
+		{"changes: list", "changes: news", "servers.registry.list: an RSS or Atom feed has no paths"},
+		{"    feed: [https://registry.example/l.json]\n", "", "servers.registry.feed: no address is named"},
+		{`"{code}"`, `"{code"`, "servers.registry.list.resource: a brace"},
+		{"Location\"", "Place\"", "servers.registry.list.resource: resourceType is not"},
+		{"pull: [{type: Location}]", "pull: [{type: Organization}]", "servers.registry.pull: Location is made of its records and not read"},
+		{"pull: [{type: Location}]", "pull: [{type: Location}]\n    push: [{type: Location}]", "servers.registry.push: a list or feed can only be read"},
+		{"absent: delete", "absent: drop", "servers.registry.absent: "},
+		{"absent_limit: 20", "absent_limit: 120", "servers.registry.absent_limit: 120 is none"},
+		{"pause: 500ms", "pause: 2d", "servers.registry.pause: "},
+	} {
+		_, err := Load(write(t, strings.Replace(withList, c.replace, c.with, 1)), nil)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want %s", c.with, err, c.want)
+		}
+	}
+	if s := (Server{Changes: FromSearch}); s.Interval() != 15*time.Minute {
+		t.Error(s.Interval())
+	}
+	if _, limit := (Server{}).Deletes(); limit != 10 {
+		t.Error(limit)
+	}
+}

@@ -58,7 +58,7 @@ push:
 #  emr:
 #    openmrs: http://127.0.0.1:8080/openmrs   # or url: the base of any FHIR R4 server
 #    credential_file: data/emr.login          # user:password, or a token
-#    changes: atom                            # or history, or latest
+#    changes: atom                            # or history, latest, search, list, news: see examples/registries
 #    feed: [http://127.0.0.1:8080/openmrs/ws/atomfeed/patient/recent]
 #    pull: [{type: Patient}]
 #    push: [{type: Patient, client: rest}]

@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -71,31 +72,38 @@ func xmlError(err error) error {
 // checkXML passes once over the whole page, strictly, because gofeed repairs what it should refuse: malformed XML, entities,
 // another root or namespace, elements without end. It returns what it kept of each entry, in order.
 func checkXML(body []byte) ([]*aside, error) {
-	d := xml.NewDecoder(bytes.NewReader(body))
-	c := xmlCheck{}
+	c := xmlCheck{kind: "Atom", roots: []xml.Name{{Space: atomNamespace, Local: "feed"}}}
+	err := c.all(xml.NewDecoder(bytes.NewReader(body)))
+	return c.entries, err
+}
+
+func (c *xmlCheck) all(d *xml.Decoder) error {
 	for {
 		t, err := d.Token()
 		if err == io.EOF {
 			if !c.rooted {
-				return nil, xmlInvalid("the page is empty")
+				return xmlInvalid("the page is empty")
 			}
-			return c.entries, nil
+			return nil
 		}
 		if err != nil {
-			return nil, xmlError(err)
+			return xmlError(err)
 		}
 		if err := c.take(t); err != nil {
-			return nil, err
+			return err
 		}
 	}
 }
 
 type xmlCheck struct {
+	kind     string     // of the feed, for people
+	roots    []xml.Name // that it may have
 	entries  []*aside
 	path     []xml.Name // the open elements, as deep as they matter here
 	depth    int
 	elements int
 	rooted   bool
+	root     xml.Name
 }
 
 func (c *xmlCheck) take(t xml.Token) error {
@@ -134,10 +142,12 @@ func (c *xmlCheck) open(e xml.StartElement) error {
 		return xmlInvalid("an element has more than %d attributes", maxAtomAttributes)
 	case c.depth == 1 && c.rooted:
 		return xmlInvalid("it has more than one root")
-	case c.depth == 1 && e.Name != xml.Name{Space: atomNamespace, Local: "feed"}:
-		return xmlInvalid("the root is %.60s in namespace %.100q, not an Atom feed", e.Name.Local, e.Name.Space)
+	case c.depth == 1 && !slices.Contains(c.roots, e.Name):
+		return xmlInvalid("the root is %.60s in namespace %.100q, not an %s feed", e.Name.Local, e.Name.Space, c.kind)
 	}
-	c.rooted = true
+	if !c.rooted {
+		c.rooted, c.root = true, e.Name
+	}
 	for i, a := range e.Attr {
 		for _, b := range e.Attr[:i] {
 			if a.Name == b.Name {

@@ -152,7 +152,11 @@ func New(ctx context.Context, cfg config.Config, deps Deps) (*Node, error) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(cfg.Servers)) {
-		n.servers = append(n.servers, newServer(n, name, cfg.Servers[name]))
+		s, err := newServer(n, name, cfg.Servers[name])
+		if err != nil {
+			return nil, errors.Join(err, st.Close())
+		}
+		n.servers = append(n.servers, s)
 	}
 	if err := n.release(ctx); err != nil {
 		deps.Log.Warn("what waits for a direction that is off stays", "error", err)

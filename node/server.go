@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"net/http"
 	"time"
 
 	"github.com/tributary-sync/tributary/audit"
@@ -21,34 +22,28 @@ type server struct {
 	deliver *direction // nil where nothing is given
 }
 
-func newServer(n *Node, name string, cfg config.Server) *server {
+func newServer(n *Node, name string, cfg config.Server) (*server, error) {
 	credential := func() (string, error) {
 		secret, _, err := config.ReadServerCredential(name, cfg)
 		return secret, err
 	}
-	over := clients.NewFHIR(cfg.Base(), credential, n.deps.Transport, n.deps.Clock)
-	rest := clients.NewREST(cfg.OpenMRS, clients.RESTOptions{OpenMRS: true, Authorize: clients.Credential(credential)}, n.deps.Transport)
-	remote := func(resourceType string) (resourcemanager.Remote, error) {
-		if cfg.Client(resourceType) == config.ClientREST {
-			return rest, nil
-		}
-		return over, nil
+	rt := clients.Polite(n.deps.Transport, cfg.Pause.Std(), n.deps.Clock)
+	end, err := serverEnd(n, cfg, credential, rt)
+	if err != nil {
+		return nil, err
 	}
-	l := capture.New(n.engine, capture.Server{
-		Source: source(cfg, over, clients.NewAtom(cfg.Feed, credential, n.deps.Transport, n.deps.Clock)), Remote: remote,
-		Traffic: func() (in, out int64) {
-			in, out = over.Traffic()
-			in2, out2 := rest.Traffic()
-			return in + in2, out + out2
-		},
-	}, capture.Config{
+	deletes, limit := cfg.Deletes()
+	l := capture.New(n.engine, end, capture.Config{
 		Name: name, URL: cfg.Base(), Pulls: cfg.PullTypes(), Pushes: cfg.PushTypes(), Clock: n.deps.Clock,
-		Client: func(t string) string { return string(cfg.Client(t)) },
+		Client: func(t string) string { return string(cfg.Client(t)) }, Absent: capture.Absent{Delete: deletes, Limit: limit, Told: cfg.AbsentLimit > 0},
+		ByHash: cfg.Changes == config.FromSearch,
 	})
 	s := &server{name: name}
 	if len(cfg.PullTypes()) > 0 {
 		pass := func(ctx context.Context, _ time.Duration) (audit.Run, error) { return l.Pull(ctx) }
-		s.capture = newDirection(control.Pull, pass, 0, loop.Config{Every: cfg.Interval(), Log: n.deps.Log, Now: n.deps.Clock})
+		// A source that fails is not asked more often than one that answers.
+		longest := max(5*time.Minute, cfg.Interval())
+		s.capture = newDirection(control.Pull, pass, 0, loop.Config{Every: cfg.Interval(), Wait: longest, Log: n.deps.Log, Now: n.deps.Clock})
 	}
 	if len(cfg.PushTypes()) > 0 {
 		pass := func(ctx context.Context, _ time.Duration) (audit.Run, error) { return l.Push(ctx) }
@@ -57,7 +52,39 @@ func newServer(n *Node, name string, cfg config.Server) *server {
 	for _, d := range s.directions() {
 		d.server = name
 	}
-	return s
+	return s, nil
+}
+
+// serverEnd returns what speaks to the server.
+func serverEnd(n *Node, cfg config.Server, credential func() (string, error), rt http.RoundTripper) (capture.Server, error) {
+	if cfg.Changes == config.FromList || cfg.Changes == config.FromNews {
+		list, err := clients.NewList(clients.ListOptions{
+			Addresses: cfg.Feed, News: cfg.Changes == config.FromNews, Clock: n.deps.Clock,
+			Items: cfg.List.Items, Next: cfg.List.Next, Total: cfg.List.Total, Template: cfg.List.Resource,
+		}, credential, rt)
+		if err != nil {
+			return capture.Server{}, err
+		}
+		return capture.Server{
+			Source: list, Remote: func(string) (resourcemanager.Remote, error) { return list, nil }, Traffic: list.Traffic,
+		}, nil
+	}
+	over := clients.NewFHIR(cfg.Base(), credential, rt, n.deps.Clock)
+	rest := clients.NewREST(cfg.OpenMRS, clients.RESTOptions{OpenMRS: true, Authorize: clients.Credential(credential)}, rt)
+	remote := func(resourceType string) (resourcemanager.Remote, error) {
+		if cfg.Client(resourceType) == config.ClientREST {
+			return rest, nil
+		}
+		return over, nil
+	}
+	return capture.Server{
+		Source: source(cfg, over, clients.NewAtom(cfg.Feed, credential, rt, n.deps.Clock)), Remote: remote,
+		Traffic: func() (in, out int64) {
+			in, out = over.Traffic()
+			in2, out2 := rest.Traffic()
+			return in + in2, out + out2
+		},
+	}, nil
 }
 
 // source returns how the changes of a server are found.
@@ -68,6 +95,8 @@ func source(cfg config.Server, over *clients.FHIR, atom *clients.Atom) feedreade
 		return nil
 	case cfg.Changes == config.FromAtom:
 		return atom
+	case cfg.Changes == config.FromSearch:
+		return clients.NewSearch(over, types)
 	case cfg.Changes == config.FromLatest:
 		return clients.NewLatest(over, types, cfg.Reach())
 	}

@@ -46,6 +46,20 @@ func (tx *Tx) SetServerCopy(server string, k fhir.Key, c ServerCopy) error {
 		server, k.Type, k.ID, clip(c.Tag, 255), boolInt(c.Deleted), c.Hash[:], c.Vector.String())
 }
 
+const serverKeysQuery = "SELECT type, id FROM server_copy WHERE server = ? AND type = ? AND id > ? AND deleted = 0 ORDER BY id LIMIT ?"
+
+// ServerKeys returns what a server was last seen to have of a type, behind an id, by id.
+func (q *query) ServerKeys(server, resourceType, after string, limit int) ([]fhir.Key, error) {
+	var out []fhir.Key
+	err := q.each(serverKeysQuery, []any{server, resourceType, after, limit}, func(rows *sql.Rows) error {
+		var k fhir.Key
+		err := rows.Scan(&k.Type, &k.ID)
+		out = append(out, k)
+		return err
+	})
+	return out, err
+}
+
 // VectorOf returns what the newest own row of a key with a content had seen; false where the key never had it here.
 func (q *query) VectorOf(k fhir.Key, h version.Hash) (version.Vector, bool, error) {
 	var text string
@@ -90,6 +104,18 @@ func (s *Store) ServerChanges(ctx context.Context, after uint64, limit int, key 
 		return err
 	})
 	return upTo, err
+}
+
+// ServerCount counts what a server was last seen to have.
+func (q *query) ServerCount(server string) (n int, err error) {
+	_, err = q.one("SELECT COUNT(*) FROM server_copy WHERE server = ? AND deleted = 0", []any{server}, &n)
+	return n, err
+}
+
+// IsParked reports whether something of a key waits between this node and a server in a direction.
+func (q *query) IsParked(server, direction string, k fhir.Key) (bool, error) {
+	var n int
+	return q.one("SELECT 1 FROM sync_parked WHERE peer = ? AND direction = ? AND type = ? AND id = ?", []any{server, direction, k.Type, k.ID}, &n)
 }
 
 // UnparkServer removes what is parked of a key between this node and a server.

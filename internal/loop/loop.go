@@ -3,6 +3,7 @@
 package loop
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"sync"
@@ -19,11 +20,12 @@ type Config struct {
 	Pass  func(ctx context.Context) error
 	News  func() <-chan struct{} // closed when there is something to do; nil where the pass itself waits for news
 	Every time.Duration          // 0: at once when there is news
+	Wait  time.Duration          // the longest wait after failures; 0 is five minutes
 	Log   *slog.Logger
 	Now   func() time.Time
 }
 
-// The waits after a failure: from one second to five minutes, doubled each time, half of it random.
+// The waits after a failure: from one second to five minutes or Config.Wait, doubled each time, half of it random.
 const (
 	firstWait = time.Second
 	maxWait   = 5 * time.Minute
@@ -68,7 +70,7 @@ func (l *Loop) State() State {
 // Run passes until ctx ends; it then returns nil. A failure is logged once, waited out with jitter, and tried again for ever.
 func (l *Loop) Run(ctx context.Context) error {
 	b := backoff.NewExponentialBackOff()
-	b.InitialInterval, b.MaxInterval, b.Multiplier, b.RandomizationFactor = firstWait, maxWait, 2, 0.5
+	b.InitialInterval, b.MaxInterval, b.Multiplier, b.RandomizationFactor = firstWait, cmp.Or(l.cfg.Wait, maxWait), 2, 0.5
 	b.Reset()
 	for ctx.Err() == nil {
 		var news <-chan struct{}
