@@ -29,6 +29,7 @@ func (s *Server) registerControl(mux *http.ServeMux) {
 		"GET /control/v1/conflicts":                 s.controlConflicts,
 		"GET /control/v1/conflicts/{uuid}":          s.controlConflict,
 		"POST /control/v1/conflicts/{uuid}/resolve": s.controlResolve,
+		"POST /control/v1/conflicts/resolve":        s.controlResolveByRule,
 		"GET /control/v1/parked":                    s.controlParked,
 		"POST /control/v1/parked/retry":             s.controlRetry,
 		"GET /control/v1/held":                      s.controlHeld,
@@ -182,13 +183,23 @@ func (s *Server) controlConflict(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) controlResolve(w http.ResponseWriter, r *http.Request) error {
+	var call control.Resolution // it may have a whole resource in it
+	if err := readLarge(w, r, fhir.MaxBytes+maxControl, &call); err != nil {
+		return err
+	}
+	v, err := s.control(r).ResolveConflict(r.Context(), r.PathValue("uuid"), call)
+	return answer(w, http.StatusOK, v, err)
+}
+
+func (s *Server) controlResolveByRule(w http.ResponseWriter, r *http.Request) error {
 	var call struct {
-		Choice string `json:"choice"`
+		Type string `json:"type"`
+		control.Resolution
 	}
 	if err := readCall(w, r, &call); err != nil {
 		return err
 	}
-	v, err := s.control(r).ResolveConflict(r.Context(), r.PathValue("uuid"), call.Choice)
+	v, err := s.control(r).ResolveByRule(r.Context(), call.Type, call.Resolution)
 	return answer(w, http.StatusOK, v, err)
 }
 

@@ -154,8 +154,12 @@ func TestControlOverHTTPIsTheSame(t *testing.T) {
 	if err != nil || len(open) != 1 {
 		t.Fatalf("got %+v, %v", open, err)
 	}
-	same(t, "conflict", func() (control.Conflict, error) { return there.Conflict(ctx, open[0].UUID) }, func() (control.Conflict, error) { return here.Conflict(ctx, open[0].UUID) })
-	decided, err := there.ResolveConflict(ctx, open[0].UUID, "incoming")
+	same(t, "conflict", func() (control.ShownConflict, error) { return there.Conflict(ctx, open[0].UUID) }, func() (control.ShownConflict, error) { return here.Conflict(ctx, open[0].UUID) })
+	shown, err := there.Conflict(ctx, open[0].UUID)
+	if err != nil || shown.Basis == "" || len(shown.Differences) == 0 {
+		t.Errorf("got %+v, %v", shown, err)
+	}
+	decided, err := there.ResolveConflict(ctx, open[0].UUID, control.Resolution{Choice: "incoming", Basis: shown.Basis})
 	if err != nil || decided.Winner != "incoming" || !strings.Contains(string(decided.LocalContent), "Banda") {
 		t.Errorf("got %+v, %v", decided, err)
 	}

@@ -176,6 +176,7 @@ func (e Explanation) summary(now int64) []string {
 		}
 		break
 	}
+	out = append(out, e.decided()...)
 	out = append(out, e.pending()...)
 	return append(out, e.parentWords()...)
 }
@@ -201,12 +202,42 @@ func (e Explanation) parentWords() []string {
 	return nil
 }
 
+// decided says how the present version came of a conflict, if it did.
+func (e Explanation) decided() []string {
+	for _, x := range e.Conflicts {
+		if x.Status != store.ConflictDecided || x.Decided != e.Current.Version {
+			continue
+		}
+		out := "It settled a conflict"
+		switch {
+		case x.Actor != "":
+			out += ": " + x.Actor + " decided it"
+			if x.Remark != "" {
+				out += ", because: " + x.Remark
+			}
+		case x.Winner == "merged":
+			out += ": two copies, both made from version " + x.Ancestor.String() + ", were put together by the rule " + x.Rule
+		default:
+			out += " by the rule " + x.Rule
+		}
+		if x.Reason != "" {
+			out += " (" + x.Reason + ")"
+		}
+		return []string{out + ". Both copies: conflict " + x.UUID + "."}
+	}
+	return nil
+}
+
 // pending says what is not settled.
 func (e Explanation) pending() []string {
 	var out []string
 	for _, x := range e.Conflicts {
 		if x.Status == store.ConflictOpen {
-			out = append(out, "A conflict waits for a person to decide which of two copies is right.")
+			s := "A conflict waits for a person to decide which of two copies is right."
+			if x.Reason != "" {
+				s += " The reason: " + x.Reason + "."
+			}
+			out = append(out, s)
 		}
 	}
 	for _, p := range e.Parked {

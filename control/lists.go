@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/tributary-sync/tributary/audit"
-	"github.com/tributary-sync/tributary/engine"
 	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/store"
 	"github.com/tributary-sync/tributary/syncerr"
@@ -52,48 +51,6 @@ func sound(r *audit.Record) {
 	named := strings.Trim(r.Key.String(), "/")
 	r.Key = fhir.Key{}
 	r.Details = strings.TrimSuffix(named+": "+r.Details, ": ")
-}
-
-// Conflicts returns conflicts without their contents, newest first.
-func (c *Control) Conflicts(ctx context.Context, q ConflictQuery) ([]Conflict, error) {
-	switch q.Status {
-	case "", store.ConflictOpen, store.ConflictDecided:
-	default:
-		return nil, syncerr.New(syncerr.Usage, "list conflicts", "%.40q is neither %s nor %s", q.Status, store.ConflictOpen, store.ConflictDecided)
-	}
-	out, err := c.eng.Store().Conflicts(ctx, store.ConflictFilter{Status: q.Status, Key: q.Key, Limit: bounded(q.Limit)})
-	for i := range out {
-		out[i].LocalContent, out[i].IncomingContent = nil, nil
-	}
-	return orEmpty(out), err
-}
-
-// Conflict returns one conflict with the contents of both copies. It returns a NotFound error where there is none.
-func (c *Control) Conflict(ctx context.Context, uuid string) (Conflict, error) {
-	if uuid == "" {
-		return Conflict{}, syncerr.New(syncerr.Usage, "show conflict", "no conflict is named").WithHint("`tributary conflict list` shows them")
-	}
-	out, err := c.eng.Store().Conflicts(ctx, store.ConflictFilter{UUID: uuid, Limit: 1})
-	if err != nil {
-		return Conflict{}, err
-	}
-	if len(out) == 0 {
-		return Conflict{}, syncerr.New(syncerr.NotFound, "show conflict", "there is no conflict %.60q", uuid).WithHint("`tributary conflict list` shows them")
-	}
-	return out[0], nil
-}
-
-// ResolveConflict writes a person's decision about an open conflict, choice being "local" or "incoming", and returns the
-// conflict as it is then. It returns a NotFound error where there is no such open conflict.
-func (c *Control) ResolveConflict(ctx context.Context, uuid, choice string) (Conflict, error) {
-	if uuid == "" {
-		return Conflict{}, syncerr.New(syncerr.Usage, "resolve conflict", "no conflict is named").WithHint("`tributary conflict list` shows them")
-	}
-	if err := c.eng.Resolve(ctx, uuid, engine.Choice(choice), c.actor); err != nil {
-		return Conflict{}, err
-	}
-	c.recount()
-	return c.Conflict(ctx, uuid)
 }
 
 // Parked returns events that could not be applied or delivered, the longest waiting first.

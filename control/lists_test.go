@@ -105,12 +105,12 @@ func TestConflicts(t *testing.T) {
 		t.Errorf("got %+v", s.Attention)
 	}
 	for _, choice := range []string{"", "both"} {
-		_, err := w.ResolveConflict(ctx, c.UUID, choice)
+		_, err := w.ResolveConflict(ctx, c.UUID, control.Resolution{Choice: control.Choice(choice)})
 		wantKind(t, "choice "+choice, err, syncerr.Usage)
 	}
-	_, err = w.ResolveConflict(ctx, "no-such", "local")
+	_, err = w.ResolveConflict(ctx, "no-such", control.Resolution{Choice: "local"})
 	wantKind(t, "resolve another", err, syncerr.NotFound)
-	_, err = w.ResolveConflict(ctx, "", "local")
+	_, err = w.ResolveConflict(ctx, "", control.Resolution{Choice: "local"})
 	wantKind(t, "resolve none", err, syncerr.Usage)
 	_, err = w.Conflict(ctx, "no-such")
 	wantKind(t, "show another", err, syncerr.NotFound)
@@ -119,7 +119,7 @@ func TestConflicts(t *testing.T) {
 	_, err = w.Conflicts(ctx, control.ConflictQuery{Status: "closed"})
 	wantKind(t, "another state", err, syncerr.Usage)
 
-	after, err := w.As("nurse").ResolveConflict(ctx, c.UUID, "incoming")
+	after, err := w.As("nurse").ResolveConflict(ctx, c.UUID, control.Resolution{Choice: "incoming", Remark: "asked the mother"})
 	w.must(err)
 	if after.Status != control.ConflictDecided || after.Winner != "incoming" || after.Closed == 0 || after.Decided.IsZero() {
 		t.Errorf("got %+v", after)

@@ -209,4 +209,7 @@ type Check struct {
 const (
 	ConflictOpen    = store.ConflictOpen
 	ConflictDecided = store.ConflictDecided
+	ConflictHeld    = store.ConflictHeld
+
+	KindIdentity = store.KindIdentity
 )

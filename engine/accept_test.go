@@ -339,10 +339,10 @@ func TestEngineAcceptDefer(t *testing.T) {
 			string(open[0].IncomingContent) != string(n2.Content) || string(open[0].LocalContent) != string(mine.Content) || len(hub.log()) != 1 {
 			t.Fatalf("%+v", open)
 		}
-		wantKind(t, hub.Resolve(hub.ctx, open[0].UUID, "neither", "ann"), syncerr.Usage)
-		wantKind(t, hub.Resolve(hub.ctx, "no-such", choice, "ann"), syncerr.NotFound)
+		wantKind(t, hub.resolve(open[0].UUID, "neither", "ann"), syncerr.Usage)
+		wantKind(t, hub.resolve("no-such", choice, "ann"), syncerr.NotFound)
 		edited := hub.write("p", "H2") // the decision is about what stands when it is made
-		if err := hub.Resolve(hub.ctx, open[0].UUID, choice, "ann"); err != nil {
+		if err := hub.resolve(open[0].UUID, choice, "ann"); err != nil {
 			t.Fatal(err)
 		}
 		want, winner := "H2", edited.Stamp
@@ -357,7 +357,7 @@ func TestEngineAcceptDefer(t *testing.T) {
 		if row.Status != store.ConflictDecided || row.Winner != string(choice) || row.Decided != got.Version || !strings.Contains(string(row.LocalContent), "H2") {
 			t.Errorf("%s: %+v", choice, row)
 		}
-		wantKind(t, hub.Resolve(hub.ctx, open[0].UUID, choice, "ann"), syncerr.NotFound)
+		wantKind(t, hub.resolve(open[0].UUID, choice, "ann"), syncerr.NotFound)
 		wantResult(t, hub.take(child("north"), n2)[0], feed.Superseded)
 		// The rival comes again and has its turn; a version from elsewhere that has seen both ends it.
 		wantResult(t, hub.take(child("south"), rival)[0], feed.Deferred)

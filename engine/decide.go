@@ -9,7 +9,6 @@ import (
 	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/reconcile"
 	"github.com/tributary-sync/tributary/store"
-	"github.com/tributary-sync/tributary/syncerr"
 	"github.com/tributary-sync/tributary/version"
 )
 
@@ -148,7 +147,7 @@ func (a *acceptance) conflict(in incoming, local version.Stamp) (feed.Result, st
 	}
 	var merged *authoring
 	if res.Merge {
-		merged, res = a.merged(&row, res, names)
+		merged, res = a.merged(a.e.cfg.Policies, &row, res, names)
 	}
 	if unread != nil {
 		return "", "", unread
@@ -317,63 +316,4 @@ func (l Link) settles(h store.Held) bool {
 		return h.Peer == l.Peer
 	}
 	return !l.follower(h.Key.Type)
-}
-
-// Choice is a person's decision about an open conflict or a hold.
-type Choice string
-
-// The choices.
-const (
-	KeepLocal    Choice = "local"
-	KeepIncoming Choice = "incoming"
-)
-
-// Resolve writes a person's decision about the open conflict with that UUID: a new version that has seen both copies. It
-// returns a NotFound error where there is no such open conflict.
-func (e *Engine) Resolve(ctx context.Context, uuid string, choice Choice, actor string) error {
-	if choice != KeepLocal && choice != KeepIncoming {
-		return syncerr.New(syncerr.Usage, "resolve conflict", "%q is neither local nor incoming", choice)
-	}
-	open, err := e.store.Conflicts(ctx, store.ConflictFilter{UUID: uuid, Status: store.ConflictOpen})
-	if err != nil {
-		return err
-	}
-	gone := syncerr.New(syncerr.NotFound, "resolve conflict", "there is no open conflict %s", uuid).WithHint("`tributary conflict list` shows them")
-	if len(open) == 0 {
-		return gone
-	}
-	return e.store.Write(ctx, func(tx *store.Tx) error {
-		c, ok, err := tx.OpenConflict(open[0].Key) // a newer copy may have come, or another person decided
-		if err != nil {
-			return err
-		}
-		if !ok || c.UUID != uuid {
-			return gone
-		}
-		in := e.prepareOne(feed.Event{Key: c.Key, Action: actionOf(c.Incoming), Stamp: c.Incoming, Content: c.IncomingContent})
-		if in.refusal != nil && choice == KeepIncoming {
-			return in.refusal // a copy that this node cannot take cannot win here
-		}
-		cur, _, err := tx.Get(c.Key) // it may have been edited since
-		if err != nil {
-			return err
-		}
-		c.Local, c.LocalContent = cur.Stamp, cur.Body
-		if _, err := tx.PutConflict(c); err != nil {
-			return err
-		}
-		a := acceptance{e: e, tx: tx, link: Link{Child: "person"}, run: &audit.Run{}}
-		if err := a.decide(in, cur.Stamp, choice == KeepIncoming); err != nil {
-			return err
-		}
-		after, _, err := tx.Current(c.Key)
-		if err != nil {
-			return err
-		}
-		if err := tx.CloseConflict(c.UUID, after.Stamp.Version, string(choice), actor, ""); err != nil {
-			return err
-		}
-		tx.Audit(audit.Record{Operation: audit.Admin, Outcome: audit.Decided, Action: "RESOLVE", Key: c.Key, Version: after.Stamp.Version, Peer: actor, Conflict: c.UUID})
-		return nil
-	})
 }

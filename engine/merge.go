@@ -72,7 +72,7 @@ func shares(a, b version.Vector) bool {
 }
 
 // merged puts the two copies of a conflict together. Where that cannot be, the resolution says what becomes of the conflict, and the row why.
-func (a *acceptance) merged(row *store.Conflict, res reconcile.Resolution, names func(version.Replica) string) (*authoring, reconcile.Resolution) {
+func (a *acceptance) merged(p reconcile.Policies, row *store.Conflict, res reconcile.Resolution, names func(version.Replica) string) (*authoring, reconcile.Resolution) {
 	deferred := reconcile.Resolution{Deferred: true, Rule: reconcile.Merging}
 	switch {
 	case row.Kind == store.KindIdentity:
@@ -85,7 +85,7 @@ func (a *acceptance) merged(row *store.Conflict, res reconcile.Resolution, names
 	body, clashes := reconcile.Merge(row.AncestorContent, row.LocalContent, row.IncomingContent)
 	if len(clashes) > 0 {
 		row.Reason = "both sides changed " + paths(clashes)
-		next := a.e.cfg.Policies.Clashing(row.Key.Type, row.Local, row.Incoming, names)
+		next := p.Clashing(row.Key.Type, row.Local, row.Incoming, names)
 		if next.Deferred {
 			return nil, deferred
 		}

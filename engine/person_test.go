@@ -19,6 +19,11 @@ func deferring() engine.Config {
 	return engine.Config{Policies: reconcile.Policies{Default: reconcile.Defer}}
 }
 
+func (s *site) resolve(uuid string, choice engine.Choice, actor string) error {
+	_, err := s.Resolve(s.ctx, uuid, engine.Resolution{Choice: choice}, actor)
+	return err
+}
+
 // queued counts the goroutines that wait for their turn in the store.
 func queued() (n int) {
 	stacks := make([]byte, 4<<20)
@@ -63,7 +68,7 @@ func TestEngineResolveSeesTheNewestCopies(t *testing.T) {
 	wantResult(t, hub.take(child("north"), north.write("p", "N1"))[0], feed.Deferred)
 	id, newer := hub.conflicts(store.ConflictOpen)[0].UUID, north.write("p", "N2")
 	resolve := func() {
-		if err := hub.Resolve(hub.ctx, id, engine.KeepIncoming, "ann"); err != nil {
+		if err := hub.resolve(id, engine.KeepIncoming, "ann"); err != nil {
 			t.Error(err)
 		}
 	}
@@ -90,8 +95,8 @@ func TestEngineResolveOnce(t *testing.T) {
 	id := hub.conflicts(store.ConflictOpen)[0].UUID
 	var first, second error
 	hub.inOrder(
-		func() { first = hub.Resolve(hub.ctx, id, engine.KeepLocal, "ann") },
-		func() { second = hub.Resolve(hub.ctx, id, engine.KeepIncoming, "bob") },
+		func() { first = hub.resolve(id, engine.KeepLocal, "ann") },
+		func() { second = hub.resolve(id, engine.KeepIncoming, "bob") },
 	)
 	if first != nil {
 		t.Error(first)
@@ -123,7 +128,7 @@ func TestEngineDecideHoldsAsksOnce(t *testing.T) {
 	if len(open) != 1 || audits() != 1 {
 		t.Fatalf("%d open conflicts, %d audit rows", len(open), audits())
 	}
-	if err := low.Resolve(low.ctx, open[0].UUID, engine.KeepIncoming, "ann"); err != nil {
+	if err := low.resolve(open[0].UUID, engine.KeepIncoming, "ann"); err != nil {
 		t.Fatal(err)
 	}
 	if err := low.DecideHolds(low.ctx, arbiter()); err != nil || len(low.held()) != 0 || low.family("p") != "T" || len(low.conflicts(store.ConflictOpen)) != 0 {

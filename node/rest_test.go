@@ -229,7 +229,7 @@ func TestRESTConflicts(t *testing.T) {
 				if list[0].Status != store.ConflictOpen {
 					t.Errorf("%+v", list[0])
 				}
-				if _, err := parent.Control().ResolveConflict(context.Background(), list[0].UUID, "incoming"); err != nil {
+				if _, err := parent.Control().ResolveConflict(context.Background(), list[0].UUID, control.Resolution{Choice: "incoming"}); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
+	"encoding/hex"
 	"encoding/json"
 
 	"github.com/tributary-sync/tributary/fhir"
@@ -13,6 +15,7 @@ import (
 const (
 	ConflictDecided = "decided" // a policy or a person chose
 	ConflictOpen    = "open"    // it waits for a person
+	ConflictHeld    = "held"    // it waits for the parent, or for a person: a hold, which is no row of its own
 )
 
 // Conflict is two copies neither of which had seen the other. Both stay readable.
@@ -37,6 +40,12 @@ type Conflict struct {
 	Reason          string          `json:"reason,omitempty"`          // why it was decided as it was, or waits
 	Actor           string          `json:"resolvedBy,omitempty"`      // who resolved it
 	Remark          string          `json:"remark,omitempty"`          // why, as that person said
+}
+
+// Basis names the two copies as they stand: what somebody decides on another basis is about copies that have moved on.
+func (c Conflict) Basis() string {
+	sum := sha256.Sum256([]byte(c.Local.Version.String() + " " + c.Incoming.Version.String()))
+	return hex.EncodeToString(sum[:6])
 }
 
 // The kinds of a conflict.
@@ -133,6 +142,15 @@ func (q *query) OpenConflict(k fhir.Key) (Conflict, bool, error) {
 	return out[0], true, nil
 }
 
+// ConflictNamed returns the conflict with a UUID.
+func (q *query) ConflictNamed(uuid string) (Conflict, bool, error) {
+	out, err := q.conflicts("WHERE uuid = ?", uuid)
+	if err != nil || len(out) == 0 {
+		return Conflict{}, false, err
+	}
+	return out[0], true, nil
+}
+
 // ConflictsOf returns the conflicts that there were of a key, the newest first, at most ten.
 func (q *query) ConflictsOf(k fhir.Key) ([]Conflict, error) {
 	return q.conflicts("WHERE type = ? AND id = ? ORDER BY opened DESC, uuid DESC LIMIT 10", k.Type, k.ID)
@@ -196,13 +214,4 @@ func (q *query) conflicts(where string, args ...any) ([]Conflict, error) {
 		return nil
 	})
 	return out, err
-}
-
-// CloseConflict closes one conflict as decided by a person, with what that person said.
-func (tx *Tx) CloseConflict(uuid string, v version.Version, winner, actor, remark string) error {
-	if err := tx.exec("UPDATE conflict_detail SET actor = ?, remark = ? WHERE uuid = ?", clip(actor, 100), clip(remark, 4000), uuid); err != nil {
-		return err
-	}
-	return tx.exec("UPDATE sync_conflict SET status = 'decided', winner = ?, decided_version = ?, closed = ? WHERE uuid = ?",
-		winner, v.String(), timeText(tx.Now()), uuid)
 }

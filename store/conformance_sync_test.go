@@ -366,7 +366,9 @@ func TestConformanceConflicts(t *testing.T) {
 			if _, ok, err := tx.OpenConflict(elsewhere.Key); !ok || err != nil {
 				t.Errorf("the other key's: %v, %v", ok, err)
 			}
-			if err := tx.CloseConflict(third, a2, "local", "ann", "asked the mother"); err != nil {
+			closed := elsewhere
+			closed.UUID, closed.Status, closed.Winner, closed.Decided, closed.Actor, closed.Remark = third, store.ConflictDecided, "local", a2, "ann", "asked the mother"
+			if _, err := tx.PutConflict(closed); err != nil {
 				return err
 			}
 			_, ok, err := tx.OpenConflict(elsewhere.Key)

@@ -47,14 +47,23 @@ func (c *Client) Conflicts(ctx context.Context, query control.ConflictQuery) ([]
 	return get[[]control.Conflict](ctx, c, within, http.MethodGet, "/conflicts", q, nil)
 }
 
-// Conflict returns one conflict with the contents of both copies.
-func (c *Client) Conflict(ctx context.Context, uuid string) (control.Conflict, error) {
-	return get[control.Conflict](ctx, c, within, http.MethodGet, "/conflicts/"+url.PathEscape(uuid), nil, nil)
+// Conflict returns one conflict with the contents of both copies, named by its UUID or, where it waits for a decision, by Type/id.
+func (c *Client) Conflict(ctx context.Context, name string) (control.ShownConflict, error) {
+	return get[control.ShownConflict](ctx, c, within, http.MethodGet, "/conflicts/"+url.PathEscape(name), nil, nil)
 }
 
-// ResolveConflict writes a person's decision, "local" or "incoming", and returns the conflict as it is then.
-func (c *Client) ResolveConflict(ctx context.Context, uuid, choice string) (control.Conflict, error) {
-	return get[control.Conflict](ctx, c, within, http.MethodPost, "/conflicts/"+url.PathEscape(uuid)+"/resolve", nil, map[string]string{"choice": choice})
+// ResolveConflict writes a person's decision and returns the conflict as it is then.
+func (c *Client) ResolveConflict(ctx context.Context, name string, r control.Resolution) (control.ShownConflict, error) {
+	return get[control.ShownConflict](ctx, c, within, http.MethodPost, "/conflicts/"+url.PathEscape(name)+"/resolve", nil, r)
+}
+
+// ResolveByRule decides the open conflicts of a type, or all where it is empty, by the rule of r, or says what that would do.
+func (c *Client) ResolveByRule(ctx context.Context, resourceType string, r control.Resolution) ([]control.Ruled, error) {
+	call := struct {
+		Type string `json:"type"`
+		control.Resolution
+	}{resourceType, r}
+	return get[[]control.Ruled](ctx, c, 10*within, http.MethodPost, "/conflicts/resolve", nil, call)
 }
 
 // Parked returns events that could not be applied or delivered, the longest waiting first.

@@ -49,7 +49,7 @@ func (t *tree) showConflict(ctx context.Context, o demoOptions) error {
 	if _, err := a.control.Sync(ctx, control.Both); err != nil {
 		return err
 	}
-	var conflict control.Conflict
+	var conflict control.ShownConflict
 	if err := t.until(ctx, o.limit, "the district did not find the conflict", func() (bool, error) {
 		found, err := district.control.Conflicts(ctx, control.ConflictQuery{Key: key, Limit: 1})
 		if err != nil || len(found) == 0 {
@@ -60,7 +60,7 @@ func (t *tree) showConflict(ctx context.Context, o demoOptions) error {
 	}); err != nil {
 		return err
 	}
-	t.tell(conflict)
+	t.tell(conflict.Conflict)
 	if err := t.until(ctx, o.limit, "the nodes did not agree again", func() (bool, error) { return t.agreed(ctx) }); err != nil {
 		return err
 	}

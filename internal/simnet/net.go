@@ -304,7 +304,7 @@ func (x *Node) resolveOne(ctx context.Context) (bool, error) {
 	if x.net.rand.IntN(2) == 0 {
 		choice = engine.KeepIncoming
 	}
-	err = x.live.Engine().Resolve(ctx, open[0].UUID, choice, "sim")
+	_, err = x.live.Engine().Resolve(ctx, open[0].UUID, engine.Resolution{Choice: choice}, "sim")
 	x.net.logf("%s resolves %s as %s: %v", x.name, open[0].Key, choice, err)
 	if syncerr.KindOf(err) == syncerr.TooLarge {
 		return false, nil // the limit was lowered since the copy came: a person waits until it is raised again
