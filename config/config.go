@@ -11,19 +11,21 @@ import (
 
 // Config is all that can be set for a node (DESIGN.md section 9). Names in YAML are the koanf tags.
 type Config struct {
-	Node       Node              `koanf:"node" json:"node"`
-	Store      Store             `koanf:"store" json:"store"`
-	Parent     Parent            `koanf:"parent" json:"parent"`
-	Pull       Pull              `koanf:"pull" json:"pull"`
-	Push       Push              `koanf:"push" json:"push"`
-	Servers    map[string]Server `koanf:"servers" json:"servers,omitempty"` // by name
-	References References        `koanf:"references" json:"references"`
-	Conflicts  Conflicts         `koanf:"conflicts" json:"conflicts"`
-	History    History           `koanf:"history" json:"history"`
-	Audit      Audit             `koanf:"audit" json:"audit"`
-	Feed       Feed              `koanf:"feed" json:"feed"`
-	Limits     Limits            `koanf:"limits" json:"limits"`
-	Log        Log               `koanf:"log" json:"log"`
+	Node       Node                   `koanf:"node" json:"node"`
+	Store      Store                  `koanf:"store" json:"store"`
+	Parent     Parent                 `koanf:"parent" json:"parent"`
+	Pull       Pull                   `koanf:"pull" json:"pull"`
+	Push       Push                   `koanf:"push" json:"push"`
+	Servers    map[string]Server      `koanf:"servers" json:"servers,omitempty"` // by name
+	SData      map[string]SDataTarget `koanf:"sdata" json:"sdata,omitempty"`     // targets of immediate changes, by name
+	Alerts     Alerts                 `koanf:"alerts" json:"alerts"`
+	References References             `koanf:"references" json:"references"`
+	Conflicts  Conflicts              `koanf:"conflicts" json:"conflicts"`
+	History    History                `koanf:"history" json:"history"`
+	Audit      Audit                  `koanf:"audit" json:"audit"`
+	Feed       Feed                   `koanf:"feed" json:"feed"`
+	Limits     Limits                 `koanf:"limits" json:"limits"`
+	Log        Log                    `koanf:"log" json:"log"`
 }
 
 // Node says who the node is and where it answers.

@@ -164,6 +164,10 @@ func (c *Config) complete(folder string) {
 		absolute(&server.CredentialFile)
 		c.Servers[name] = server
 	}
+	for name, target := range c.SData {
+		absolute(&target.CredentialFile)
+		c.SData[name] = target
+	}
 	if c.Store.Driver == DriverSQLite && !notAPath(c.Store.DSN) {
 		absolute(&c.Store.DSN)
 	}

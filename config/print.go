@@ -33,6 +33,10 @@ func (c Config) Redacted() Config {
 		}
 		r.Servers[name] = s
 	}
+	for name, t := range r.SData {
+		t.URL = maskURL(t.URL)
+		r.SData[name] = t
+	}
 	return r
 }
 

@@ -174,6 +174,6 @@ func (c Config) BaseURL() string {
 func (c Config) clone() Config {
 	c.Pull.Types, c.Push.Types = slices.Clone(c.Pull.Types), slices.Clone(c.Push.Types)
 	c.Conflicts.Types, c.Conflicts.Priority = maps.Clone(c.Conflicts.Types), maps.Clone(c.Conflicts.Priority)
-	c.Feed.Anonymous, c.Servers = slices.Clone(c.Feed.Anonymous), maps.Clone(c.Servers)
+	c.Feed.Anonymous, c.Servers, c.SData = slices.Clone(c.Feed.Anonymous), maps.Clone(c.Servers), maps.Clone(c.SData)
 	return c
 }

@@ -45,6 +45,7 @@ func (c Config) check() []error {
 	k.rules("pull.types", "pull.enabled", c.Pull.Types)
 	k.rules("push.types", "push.enabled", c.Push.Types)
 	k.servers(c)
+	k.sdata(c)
 	k.oneOf("references", string(c.References), string(AcceptReferences), string(HoldReferences), string(FetchReferences))
 	k.conflicts(c)
 	k.numbers(c)

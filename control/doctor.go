@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/tributary-sync/tributary/carry"
@@ -223,6 +224,9 @@ func (c *Control) checkServers(s Status) []Check {
 	for _, v := range s.Servers {
 		k := Check{Name: "server " + v.Name, Level: OK, Detail: v.URL + " answers"}
 		_, warning, err := config.ReadServerCredential(v.Name, c.cfg.Servers[v.Name])
+		if name, ok := strings.CutPrefix(v.Name, "sdata/"); ok {
+			_, warning, err = config.ReadTargetCredential(name, c.cfg.SData[name])
+		}
 		keep := c.cfg.History.Keep.Std().Milliseconds()
 		switch last := cmp.Or(v.Capture.LastError, v.Deliver.LastError); {
 		case err != nil:

@@ -118,6 +118,16 @@ func (c *Control) servers(ctx context.Context, head uint64) ([]Server, error) {
 		}
 		out = append(out, s)
 	}
+	for _, name := range slices.Sorted(maps.Keys(c.cfg.SData)) {
+		key := "sdata/" + name
+		s := Server{Name: key, URL: shown.SData[name].URL}
+		var err error
+		if s.Deliver, err = c.direction(ctx, side{key, key, engine.Immediate, true}, Push, links); err != nil {
+			return nil, err
+		}
+		s.Deliver.Backlog = head - min(head, s.Deliver.Cursor.Seq)
+		out = append(out, s)
+	}
 	return out, nil
 }
 

@@ -17,6 +17,8 @@ import (
 const (
 	Captures = "capture" // what the server changed became changes of this node
 	Gifts    = "deliver" // what this node has was given to the server
+	// Immediate is the kind of the runs that push changes to an SData target.
+	Immediate = "sdata"
 )
 
 // Captured is a copy as a server has it now that knows no stamps. Content is nil where it is deleted. Modified is by the server's clock,

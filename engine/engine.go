@@ -151,7 +151,7 @@ func (e *Engine) CloseRun(ctx context.Context, r audit.Run) error {
 		if r.Outcome == "failed" {
 			rec := audit.Record{Operation: audit.Pull, Outcome: audit.Failed, Peer: r.Peer, Run: r.ID, Details: r.Error, LocalURL: e.cfg.URL}
 			switch r.Direction {
-			case "push", Gifts:
+			case "push", Gifts, Immediate:
 				rec.Operation = audit.Push
 			case "verify": // an operator asked for it
 				rec.Operation, rec.Action = audit.Admin, "VERIFY"

@@ -279,7 +279,7 @@ func (d *direction) now(ctx context.Context) (audit.Run, error) {
 // Sync runs passes now (control.Passes): what servers beside the node changed is captured, then a pull and a push, then what is new is given to
 // the servers. A server that fails keeps the parent from nothing.
 func (n *Node) Sync(ctx context.Context, which string) ([]audit.Run, error) {
-	if n.link == nil && len(n.servers) == 0 {
+	if n.link == nil && len(n.servers) == 0 && len(n.targets) == 0 {
 		return nil, syncerr.New(syncerr.Usage, "sync", "this node has no parent, and no server beside it").
 			WithHint("Set parent.url, or run the command at a child")
 	}
@@ -318,7 +318,7 @@ func (n *Node) passes() []*direction {
 	if n.link != nil {
 		first = append(first, n.link.directions()...)
 	}
-	return append(first, last...)
+	return append(append(first, last...), n.targets...)
 }
 
 // LinkState returns how each direction to the parent and to servers stands (control.Passes).
@@ -336,6 +336,9 @@ func (n *Node) LinkState() []control.LinkState {
 		for _, d := range s.directions() {
 			out = append(out, d.state(now))
 		}
+	}
+	for _, d := range n.targets {
+		out = append(out, d.state(now))
 	}
 	return out
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/tributary-sync/tributary/config"
 	"github.com/tributary-sync/tributary/control"
 	"github.com/tributary-sync/tributary/engine"
+	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/internal/loop"
 	"github.com/tributary-sync/tributary/resourcemanager"
 	"github.com/tributary-sync/tributary/sdata"
@@ -79,6 +80,7 @@ type Node struct {
 	link    *link     // to the parent; nil at the top
 	servers []*server // beside the node, by name
 	sdata   *sdata.Server
+	targets []*direction // of changes that are pushed by SData, by name
 	beside  beside
 	nonce   sync.Mutex // held while the file of the nonce is replaced
 }
@@ -173,6 +175,13 @@ func New(ctx context.Context, cfg config.Config, deps Deps) (*Node, error) {
 	mux := http.NewServeMux()
 	n.api.Register(mux)
 	n.sdata = newSData(n)
+	for _, name := range slices.Sorted(maps.Keys(cfg.SData)) {
+		d, err := newTarget(n, name, cfg.SData[name])
+		if err != nil {
+			return nil, errors.Join(err, st.Close())
+		}
+		n.targets = append(n.targets, d)
+	}
 	n.sdata.Register(mux, func(h sdata.Handler) http.Handler { return n.api.Guard(h, api.ForApps, sdata.WriteError) })
 	web.New(n.control, deps.Log).Register(mux, func(h http.Handler) http.Handler { return n.api.Protect(h, api.ForOperators) })
 	n.registerDevices(mux)
@@ -287,6 +296,10 @@ func (n *Node) given() map[string]func(string) bool {
 		if types := s.PushTypes(); len(types) > 0 {
 			out[name] = func(resourceType string) bool { return slices.Contains(types, resourceType) }
 		}
+	}
+	for name, t := range n.cfg.SData {
+		types := t.PushTypes()
+		out[targetName(name)] = func(resourceType string) bool { return fhir.Selected(types, resourceType) }
 	}
 	return out
 }

@@ -31,6 +31,12 @@ type host struct {
 
 func newHost(t *testing.T, name string, change func(*config.Config)) *host {
 	t.Helper()
+	return newHostVia(t, name, nil, change)
+}
+
+// newHostVia is newHost of a node whose own requests go another way than the network.
+func newHostVia(t *testing.T, name string, rt http.RoundTripper, change func(*config.Config)) *host {
+	t.Helper()
 	cfg := config.Default()
 	dir := t.TempDir()
 	cfg.Node.Name, cfg.Node.DataDir, cfg.Node.Listen, cfg.Node.URL = name, dir, "127.0.0.1:0", "http://"+name+".example"
@@ -38,7 +44,7 @@ func newHost(t *testing.T, name string, change func(*config.Config)) *host {
 	if change != nil {
 		change(&cfg)
 	}
-	deps := node.Deps{Volatile: true}
+	deps := node.Deps{Volatile: true, Transport: rt}
 	if err := node.Init(t.Context(), cfg, deps); err != nil {
 		t.Fatal(err)
 	}

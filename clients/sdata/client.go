@@ -26,7 +26,7 @@ const (
 	maxAnswer = 160 << 20        // bytes of an answer, unpacked
 	minPoll   = 20 * time.Millisecond
 	maxPoll   = 30 * time.Second
-	tries     = 5 // of an exchange that a busy or broken way cut short
+	tries     = 5
 )
 
 // Options say how an endpoint is spoken to.
@@ -34,6 +34,7 @@ type Options struct {
 	Authorize func(*http.Request) error // puts the credential into each request; nil sends none
 	Transport http.RoundTripper         // carries the requests; required
 	NewID     func() string             // makes trackingIDs, UUIDs; required
+	Tries     int                       // of an exchange that a busy or broken way cut short, 0 for five
 	// Wait waits for a time; nil is a timer. Tests need not wait.
 	Wait func(ctx context.Context, d time.Duration) error
 }
@@ -58,6 +59,9 @@ func New(base string, opts Options) (*Client, error) {
 	}
 	if opts.Wait == nil {
 		opts.Wait = wait
+	}
+	if opts.Tries <= 0 {
+		opts.Tries = tries
 	}
 	return &Client{
 		base: strings.TrimRight(base, "/"), opts: opts,
@@ -255,7 +259,7 @@ type answer struct {
 func (c *Client) call(ctx context.Context, method, to string, body []byte) (answer, error) {
 	for i := 1; ; i++ {
 		a, after, err := c.once(ctx, method, to, body)
-		if err == nil || i == tries || ctx.Err() != nil || !syncerr.KindOf(err).Retry() {
+		if err == nil || i == c.opts.Tries || ctx.Err() != nil || !syncerr.KindOf(err).Retry() {
 			return a, err
 		}
 		if werr := c.opts.Wait(ctx, max(after, time.Duration(i*i)*200*time.Millisecond)); werr != nil {

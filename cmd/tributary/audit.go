@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -10,6 +11,7 @@ import (
 	"github.com/tributary-sync/tributary/audit"
 	"github.com/tributary-sync/tributary/config"
 	"github.com/tributary-sync/tributary/fhir"
+	"github.com/tributary-sync/tributary/sdata"
 	"github.com/tributary-sync/tributary/syncerr"
 )
 
@@ -30,6 +32,9 @@ func (a *app) auditCommand() *cobra.Command {
 			if q.Type != "" && !fhir.IsKind(q.Type) {
 				return syncerr.New(syncerr.Usage, "audit", "%.40q is not a resource type of FHIR R4", q.Type)
 			}
+			if name, stamp, ok := cutLast(q.Run, "@"); ok {
+				q.Run = sdata.RunID(name, stamp)
+			}
 			var err error
 			if q.From, err = a.since(since); err != nil {
 				return err
@@ -49,7 +54,7 @@ func (a *app) auditCommand() *cobra.Command {
 	f.BoolVar(&q.Failures, "failed", false, "only what failed, was refused, parked or deferred")
 	f.StringVar(&q.Type, "type", "", "only this resource type")
 	f.StringVar(&q.ID, "id", "", "only the resource with this id")
-	f.StringVar(&q.Run, "run", "", "only this pass")
+	f.StringVar(&q.Run, "run", "", "only this pass; an SData run as its id, or as runName@runStamp")
 	f.BoolVar(&passes, "passes", false, "the passes instead, with their counts and the bytes that they moved; of the other flags only --limit goes with it")
 	f.StringVar(&q.Peer, "peer", "", "only exchanges with this node")
 	f.IntVar(&q.Limit, "limit", 50, "at most so many, the newest")
@@ -75,6 +80,15 @@ func (a *app) passes(ctx context.Context, l link, limit int) error {
 	}
 	a.table(table.Row{"Started", "Pass", "With", "Outcome", "Changes", "Applied", "Held", "Parked", "Bytes in", "Bytes out", "Run", "Error"}, rows, "There was no pass yet.")
 	return nil
+}
+
+// cutLast parts a text at the last place of a separator.
+func cutLast(s, sep string) (before, after string, found bool) {
+	i := strings.LastIndex(s, sep)
+	if i < 0 {
+		return s, "", false
+	}
+	return s[:i], s[i+len(sep):], true
 }
 
 // since reads a duration back from now, or a date in the local zone, as milliseconds since 1970 UTC.

@@ -27,6 +27,7 @@ func TestUsage(t *testing.T) {
 		{"status", []string{"there is no tributary.yaml", "tributary init"}},
 		{"serve --config missing.yaml", []string{"there is no file", "tributary init"}},
 		{"demo --size 0", []string{"--size 0"}},
+		{"engine", []string{"--source and --target are both needed"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.args, func(t *testing.T) { m.refused(t, 2, tt.parts, strings.Fields(tt.args)...) })
