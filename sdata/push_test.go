@@ -27,6 +27,7 @@ func (w ways) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func targets(urls ...string) func(*config.Config) {
 	return func(cfg *config.Config) {
+		lastWriter(cfg)
 		cfg.SData = map[string]config.SDataTarget{}
 		for i, u := range urls {
 			cfg.SData[fmt.Sprint("t", i)] = config.SDataTarget{URL: u, Types: []config.TypeRule{{Type: "*"}}}

@@ -164,7 +164,7 @@ func TestRunnerAsksAgainAndSkipsPolling(t *testing.T) {
 // TestNodes: two nodes that know nothing of each other agree after passes both ways, whatever is written meanwhile; event managers and the
 // audit have the run.
 func TestNodes(t *testing.T) {
-	a, b, m := newHost(t, "a", nil), newHost(t, "b", nil), newHost(t, "m", nil)
+	a, b, m := newHost(t, "a", lastWriter), newHost(t, "b", lastWriter), newHost(t, "m", nil)
 	for i := range 250 {
 		a.write("Patient", fmt.Sprint("a", i), "from a")
 		b.write("Patient", fmt.Sprint("b", i), "from b")

@@ -267,6 +267,9 @@ func priorities(cfg *config.Config) {
 	cfg.Conflicts.Priority = map[string]int{endpoint(1): 1, endpoint(2): 2, endpoint(3): 3}
 }
 
+// lastWriter decides every conflict.
+func lastWriter(cfg *config.Config) { cfg.Conflicts.Default = reconcile.LastWriterWins }
+
 // select1 posts a digest and returns the first page, with the address of the operation.
 func (h *host) select1(digest []byte, more string) (page sdata.Feed, location string, body []byte) {
 	h.t.Helper()

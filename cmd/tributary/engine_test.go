@@ -60,11 +60,11 @@ func TestEngine(t *testing.T) {
 	if r := third.do(t, args...); r.code != 0 || !strings.Contains(r.out, "Patient") || !strings.Contains(r.out, "tributary audit --run") {
 		t.Errorf("an idle run: exit code %d:\n%s%s", r.code, r.out, r.err)
 	}
-	// What a target does not take is exit code 3.
+	// A conflict that a person has to decide is exit code 3.
 	a.put(t, "Patient/p1", `{"resourceType":"Patient","id":"p1","birthDate":"1990-01-01"}`)
 	b.put(t, "Patient/p1", `{"resourceType":"Patient","id":"p1","birthDate":"1991-01-01"}`)
-	if r := third.do(t, args...); r.code != 0 {
-		t.Errorf("a conflict that is decided: exit code %d:\n%s%s", r.code, r.out, r.err)
+	if r := third.do(t, args...); r.code != 3 || !strings.Contains(r.out, "a person decides") {
+		t.Errorf("an open conflict: exit code %d:\n%s%s", r.code, r.out, r.err)
 	}
 
 	third.refused(t, 2, []string{"--source and --target"}, "engine", "--source", a.url())
