@@ -65,7 +65,7 @@ func (s *Search) Changes(ctx context.Context, after string, take func(feedreader
 		s.round.place = placeText(searchPlace{s.types[i]})
 		return s.round.place, true, nil
 	}
-	s.round.ended = true
+	s.round.ended, s.round.place = true, ""
 	return placeText(searchPlace{}), false, nil
 }
 

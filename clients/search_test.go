@@ -35,8 +35,22 @@ func TestSearchOfEverything(t *testing.T) {
 			t.Error(len(got), next, err, len(listing), doubt)
 		}
 	}
-	// A round that another process began is begun anew.
-	next, more, err := l.Changes(context.Background(), "", func(feedreader.Item) error { return nil })
+	// A round that ended, whose end was not stored, is begun anew.
+	_, middle, err := oneStep(l, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []int{10, 19} { // the rest of it, then a whole one
+		if got, _, err := round(t, l, middle); err != nil || len(got) != want {
+			t.Error(len(got), err)
+		}
+	}
+	if listing, doubt := l.Listed(); len(listing) != 19 || doubt != nil {
+		t.Error(len(listing), doubt)
+	}
+
+	// So is one that another process began.
+	more, next, err := oneStep(l, "")
 	if listing, _ := l.Listed(); err != nil || !more || listing != nil {
 		t.Error(next, more, err, listing)
 	}
@@ -74,4 +88,10 @@ func TestSearchOfEverything(t *testing.T) {
 			t.Errorf("%s: %v", body, err)
 		}
 	}
+}
+
+// oneStep makes one call of Changes.
+func oneStep(l feedreader.Foreign, after string) (more bool, next string, err error) {
+	next, more, err = l.Changes(context.Background(), after, func(feedreader.Item) error { return nil })
+	return more, next, err
 }
