@@ -327,7 +327,7 @@ func (s *Server) restWrite(w http.ResponseWriter, r *http.Request, wr engine.Wri
 		return err
 	}
 	done := out[0]
-	c := store.Copy{Key: done.Key, Body: done.Body, Current: store.Current{Stamp: done.Stamp, Committed: done.Committed}}
+	c := store.Copy{Key: done.Key, Body: done.Body.Body, Current: store.Current{Stamp: done.Stamp, Committed: done.Committed}}
 	status := http.StatusOK
 	switch {
 	case wr.Op == engine.Delete:

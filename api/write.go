@@ -9,7 +9,6 @@ import (
 
 	"github.com/tributary-sync/tributary/engine"
 	"github.com/tributary-sync/tributary/fhir"
-	"github.com/tributary-sync/tributary/store"
 	"github.com/tributary-sync/tributary/syncerr"
 )
 
@@ -190,26 +189,26 @@ func (s *Server) written(ctx context.Context, op engine.Op, w engine.Written) (r
 	if op == engine.Delete {
 		return reply{status: http.StatusNoContent, key: w.Key, version: w.Stamp.Version, modified: w.Committed, note: "it is deleted"}, nil
 	}
-	c := store.Copy{Key: w.Key, Body: w.Body, Current: store.Current{Stamp: w.Stamp, Committed: w.Committed}}
-	if w.Unchanged {
+	p := reply{
+		status: http.StatusOK, key: w.Key, version: w.Stamp.Version, modified: w.Committed, located: true, note: "it is written",
+		body: w.Body.WithMeta(w.Stamp.Version.String(), instant(w.Committed)),
+	}
+	switch {
+	case w.Created:
+		p.status, p.note = http.StatusCreated, "it is created"
+	case w.Unchanged:
+		p.note = "it has this content already: no new version was made"
 		// The content is equal, its bytes need not be: show those that are kept.
 		now, ok, err := s.engine.Store().Get(ctx, w.Key)
 		if err != nil {
 			return reply{}, err
 		}
 		if ok && now.Stamp.Version == w.Stamp.Version {
-			c = now
+			p.body, err = shown(now)
+			return p, err
 		}
 	}
-	p, err := replyOf(http.StatusOK, c)
-	p.located, p.note = true, "it is written"
-	switch {
-	case w.Created:
-		p.status, p.note = http.StatusCreated, "it is created"
-	case w.Unchanged:
-		p.note = "it has this content already: no new version was made"
-	}
-	return p, err
+	return p, nil
 }
 
 // alone waits until no other conditional write is at work; done lets the next one in.

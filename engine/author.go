@@ -38,10 +38,10 @@ type Write struct {
 type Written struct {
 	Key       fhir.Key
 	Stamp     version.Stamp
-	Committed int64 // milliseconds since 1970 UTC
-	Body      []byte
-	Created   bool // there was no live copy before
-	Unchanged bool // the content was there already: no new version was made
+	Committed int64         // milliseconds since 1970 UTC
+	Body      fhir.Resource // as it was written, without meta.versionId and meta.lastUpdated
+	Created   bool          // there was no live copy before
+	Unchanged bool          // the content was there already: no new version was made
 }
 
 // Author carries out writes of a local application: all of them or none, in one transaction. Several writes that change
@@ -151,7 +151,7 @@ func (e *Engine) author(tx *store.Tx, actor string, writes []authoring) ([]Writt
 		}
 		live := ok && !cur.Stamp.Deleted
 		same := live && w.Op != Delete && cur.Stamp.Hash == w.hash || !live && w.Op == Delete
-		out[i] = Written{Key: w.Key, Stamp: cur.Stamp, Committed: cur.Committed, Body: w.Body.Body, Created: !live && w.Op != Delete, Unchanged: same}
+		out[i] = Written{Key: w.Key, Stamp: cur.Stamp, Committed: cur.Committed, Body: w.Body, Created: !live && w.Op != Delete, Unchanged: same}
 		if !same {
 			changes++
 		}

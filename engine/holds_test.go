@@ -141,7 +141,7 @@ func TestEngineDecideHolds(t *testing.T) {
 			t.Fatal(err)
 		}
 		w := s.edit(engine.Write{Op: engine.Update, Key: r.Key, Body: r})[0]
-		return feed.Event{Seq: 2, Key: r.Key, Action: feed.Created, Stamp: w.Stamp, Content: w.Body}
+		return feed.Event{Seq: 2, Key: r.Key, Action: feed.Created, Stamp: w.Stamp, Content: w.Body.Body}
 	}
 	low.write("p", "own")
 	basic(low, "own")

@@ -132,11 +132,11 @@ func TestEngineAuthorLife(t *testing.T) {
 		t.Fatal(err)
 	}
 	made := s.edit(engine.Write{Op: engine.Create, Body: fresh})[0]
-	if made.Key.Type != "Patient" || made.Key.ID == "" || !made.Created || made.Unchanged || !strings.Contains(string(made.Body), made.Key.ID) {
-		t.Errorf("create: %+v %s", made, made.Body)
+	if made.Key.Type != "Patient" || made.Key.ID == "" || !made.Created || made.Unchanged || !strings.Contains(string(made.Body.Body), made.Key.ID) {
+		t.Errorf("create: %+v %s", made, made.Body.Body)
 	}
-	if c := s.copyOf(made.Key.ID); string(c.Body) != string(made.Body) || c.Committed != made.Committed || made.Committed == 0 {
-		t.Errorf("stored %s at %d, answered %s at %d", c.Body, c.Committed, made.Body, made.Committed)
+	if c := s.copyOf(made.Key.ID); string(c.Body) != string(made.Body.Body) || c.Committed != made.Committed || made.Committed == 0 {
+		t.Errorf("stored %s at %d, answered %s at %d", c.Body, c.Committed, made.Body.Body, made.Committed)
 	}
 	steps := []struct {
 		name               string

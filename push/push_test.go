@@ -194,7 +194,7 @@ func TestPushSkipsDelivered(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ev := feed.Event{Seq: 1, Key: r.Key, Action: feed.Created, Stamp: out[0].Stamp, Content: out[0].Body}
+	ev := feed.Event{Seq: 1, Key: r.Key, Action: feed.Created, Stamp: out[0].Stamp, Content: out[0].Body.Body}
 	take := func(link engine.Link, ev feed.Event) {
 		t.Helper()
 		if rs, err := w.eng.Accept(w.ctx, engine.Batch{Link: link, Events: []feed.Event{ev}}); err != nil || rs[0].Result == feed.Refused {

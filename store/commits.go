@@ -153,6 +153,7 @@ func (s *Store) once(group []*write) (wrote bool, err error) {
 	if err := t.g.Commit().Error; err != nil {
 		return false, err
 	}
+	t.keep()
 	if err := t.point("committed"); err != nil {
 		for _, w := range group {
 			w.err = err

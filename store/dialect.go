@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
@@ -29,7 +30,7 @@ type dialect struct {
 	lock   string                             // first statement of a write transaction
 	rows   []int                              // rows that a multi-row INSERT may carry, the most first, 1 last
 	ignore string                             // INSERT that leaves an existing row alone
-	update string                             // end of an INSERT of a resource row that updates an existing one
+	update func(key, columns string) string   // end of an INSERT that sets these columns of an existing row
 }
 
 func dialectOf(name string) (dialect, error) {
@@ -40,19 +41,32 @@ func dialectOf(name string) (dialect, error) {
 			server: func(ctx context.Context, g *gorm.DB) string {
 				return "SQLite " + scalar(ctx, g, "SELECT sqlite_version()")
 			},
-			retry: func(error) bool { return false }, ignore: "INSERT OR IGNORE", update: resourceUpdate(" ON CONFLICT (type, id) DO UPDATE SET ", "excluded.", ""),
+			retry: func(error) bool { return false }, ignore: "INSERT OR IGNORE",
+			update: func(key, columns string) string {
+				return " ON CONFLICT (" + key + ") DO UPDATE SET " + assign(columns, "excluded.", "")
+			},
 		}, nil
 	case "mysql":
 		return dialect{
 			name: "mysql", open: openMySQL, check: checkMySQL, kind: kindMySQL, rows: []int{100, 10, 3, 1},
 			server: func(ctx context.Context, g *gorm.DB) string { return scalar(ctx, g, "SELECT VERSION()") },
-			retry:  retryMySQL, ignore: "INSERT IGNORE", update: resourceUpdate(" ON DUPLICATE KEY UPDATE ", "VALUES(", ")"),
+			retry:  retryMySQL, ignore: "INSERT IGNORE",
+			update: func(_, columns string) string { return " ON DUPLICATE KEY UPDATE " + assign(columns, "VALUES(", ")") },
 			// One writer at a time, also across processes: whoever holds the sequence gives the next number, and a transaction
 			// that has not this row yet holds no other lock, so there is nothing to deadlock with.
 			lock: "SELECT value FROM counter WHERE name = 'sequence' FOR UPDATE",
 		}, nil
 	}
 	return dialect{}, syncerr.New(syncerr.Usage, "open database", "store.driver is %q", name).WithHint("Use sqlite or mysql")
+}
+
+// assign sets columns to what stands in the new row.
+func assign(columns, before, after string) string {
+	var out []string
+	for c := range strings.SplitSeq(columns, ", ") {
+		out = append(out, c+" = "+before+c+after)
+	}
+	return strings.Join(out, ", ")
 }
 
 func (d dialect) wrap(op string, err error) error {

@@ -201,9 +201,9 @@ type Page struct {
 // numbered from 1 by the count of events, so an event never changes its page. It returns a NotFound error for a page that is
 // not there yet, and a Gone error for one of which rows were collected; the newest one is given with what is left of it.
 func (r *Reader) AtomPage(resourceType string, number int) (Page, error) {
-	name := "sequence"
+	name := counterSequence
 	if resourceType != "" {
-		name = "ordinal/" + resourceType
+		name = counterOrdinal + resourceType
 	}
 	var count uint64
 	if _, err := r.one("SELECT value FROM counter WHERE name = ?", []any{name}, &count); err != nil {

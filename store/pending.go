@@ -139,7 +139,7 @@ func (t *transaction) writeOut(p pending) error {
 			return err
 		}
 	}
-	if err := t.insert("INSERT INTO resource ("+resourceColumns+")", t.store.dialect.update, 16, rows); err != nil {
+	if err := t.insert("INSERT INTO resource ("+resourceColumns+")", t.store.dialect.update("type, id", resourceChanges), 16, rows); err != nil {
 		return err
 	}
 	if err := t.insert(t.store.dialect.ignore+" INTO resource_index (num, param, value, space)", "", 4, index); err != nil {
@@ -174,31 +174,21 @@ func (t *transaction) writeCounters(p pending) error {
 	for _, name := range slices.Sorted(maps.Keys(p.raised)) {
 		counters = append(counters, []any{name, t.counters[name]})
 	}
-	if err := t.insert("REPLACE INTO tick (replica, type, value)", "", 3, ticks); err != nil {
+	if err := t.insert("INSERT INTO tick (replica, type, value)", t.store.dialect.update("replica, type", "value"), 3, ticks); err != nil {
 		return err
 	}
-	if err := t.insert("REPLACE INTO knowledge (type, replica, tick, revision, up)", "", 5, known); err != nil {
+	if err := t.insert("INSERT INTO knowledge (type, replica, tick, revision, up)", t.store.dialect.update("type, replica", "tick, revision, up"), 5, known); err != nil {
 		return err
 	}
-	return t.insert("REPLACE INTO counter (name, value)", "", 2, counters)
+	return t.insert("INSERT INTO counter (name, value)", t.store.dialect.update("name", "value"), 2, counters)
 }
 
 const logColumns = "seq, type, id, ordinal, action, replica, tick, vector, author, authored, origin, deleted, hash, committed, unit, unit_size, source, content_seq, size, enc, content"
 
-const resourceColumns = "type, id, replica, tick, vector, author, authored, origin, deleted, hash, committed, seq, content_seq, delivered, created, num"
+// resourceChanges are the columns of a resource row that may change. An update leaves the indexes of the others alone.
+const resourceChanges = "replica, tick, vector, author, authored, origin, deleted, hash, committed, seq, content_seq, delivered, created"
 
-// resourceUpdate is what an INSERT of a resource row does where the key has one: it leaves the indexes of columns alone that never change. before
-// and after go around the name of a column whose value is that of the new row.
-func resourceUpdate(clause, before, after string) string {
-	out := clause
-	for i, c := range strings.Split(resourceColumns, ", ")[2:15] {
-		if i > 0 {
-			out += ", "
-		}
-		out += c + " = " + before + c + after
-	}
-	return out
-}
+const resourceColumns = "type, id, " + resourceChanges + ", num"
 
 // others returns what a copy has seen of other replicas than that of its version.
 func others(s version.Stamp) version.Vector {

@@ -50,8 +50,10 @@ type Store struct {
 	limit   int // largest content in bytes that the database takes
 	limits  searchLimits
 
-	group      commits
-	insertions map[insertKey]string // used by write transactions, of which one runs at a time
+	group commits
+	// Used by write transactions, of which one runs at a time.
+	insertions map[insertKey]string
+	kept       *keptCounters
 	packer     packer
 
 	mu   sync.Mutex

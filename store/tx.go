@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"io"
+	"strings"
 
 	"gorm.io/gorm"
 
@@ -25,6 +26,7 @@ type transaction struct {
 	broken  error
 	pending pending
 
+	kept         *keptCounters // of an earlier transaction, nil where another process wrote since
 	counters     map[string]uint64
 	ticks        map[minting]uint64
 	current      map[fhir.Key]*Current
@@ -98,20 +100,28 @@ func (t *transaction) start() error {
 		}
 	}
 	t.forget()
-	q, any := "SELECT ", []any{&t.anyHeld, &t.anyOpen, &t.anyParked, &t.anyExcepted, &t.anyForgotten}
+	var sequence, revision uint64
+	at := "COALESCE((SELECT value FROM counter WHERE name = '%s'), 0), "
+	q := "SELECT " + strings.ReplaceAll(at, "%s", counterSequence) + strings.ReplaceAll(at, "%s", counterRevision)
 	for i, table := range []string{"sync_held", "sync_conflict WHERE status = 'open'", "sync_parked", "knowledge_exception", "knowledge_forgotten"} {
 		if i > 0 {
 			q += ", "
 		}
 		q += "EXISTS (SELECT 1 FROM " + table + ")"
 	}
-	return t.pool.QueryRowContext(t.ctx, q).Scan(any...)
+	if err := t.pool.QueryRowContext(t.ctx, q).Scan(&sequence, &revision, &t.anyHeld, &t.anyOpen, &t.anyParked, &t.anyExcepted, &t.anyForgotten); err != nil {
+		return err
+	}
+	t.counters[counterSequence], t.counters[counterRevision] = sequence, revision
+	t.kept = t.store.kept.at(sequence, revision)
+	return nil
 }
 
 // forget drops what is cached, so that it is read again: after a writer was undone nothing cached can be trusted.
 func (t *transaction) forget() {
 	t.counters, t.ticks = map[string]uint64{}, map[minting]uint64{}
 	t.current = map[fhir.Key]*Current{}
+	t.kept = nil
 }
 
 // counter returns a counter as this writer leaves it.
@@ -126,10 +136,12 @@ func (t *transaction) counter(name string) (uint64, error) {
 	if v, ok := t.counters[name]; ok {
 		return v, nil
 	}
-	var v uint64
-	err := t.pool.QueryRowContext(t.ctx, "SELECT value FROM counter WHERE name = ?", name).Scan(&v)
-	if err != nil && !noRows(err) {
-		return 0, err
+	v, ok := t.kept.counter(name)
+	if !ok {
+		err := t.pool.QueryRowContext(t.ctx, "SELECT value FROM counter WHERE name = ?", name).Scan(&v)
+		if err != nil && !noRows(err) {
+			return 0, err
+		}
 	}
 	t.counters[name] = v
 	return v, nil
@@ -217,6 +229,9 @@ func (tx *Tx) NextTickOf(replica version.Replica, resourceType string) (version.
 		v, ok = t.ticks[m]
 	}
 	if !ok {
+		v, ok = t.kept.tick(m)
+	}
+	if !ok {
 		err := t.pool.QueryRowContext(t.ctx, "SELECT value FROM tick WHERE replica = ? AND type = ?", string(replica), resourceType).Scan(&v)
 		if err != nil && !noRows(err) {
 			return version.Version{}, err
@@ -280,23 +295,23 @@ func (tx *Tx) Put(c Change) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	seq, err := tx.counter("sequence")
+	seq, err := tx.counter(counterSequence)
 	if err != nil {
 		return 0, err
 	}
-	ordinal, err := tx.counter("ordinal/" + c.Key.Type)
+	ordinal, err := tx.counter(counterOrdinal + c.Key.Type)
 	if err != nil {
 		return 0, err
 	}
-	last, err := tx.counter("committed")
+	last, err := tx.counter(counterCommitted)
 	if err != nil {
 		return 0, err
 	}
 	seq, ordinal = seq+1, ordinal+1
 	committed := max(tx.Now(), int64(last))
-	tx.raise("sequence", seq)
-	tx.raise("ordinal/"+c.Key.Type, ordinal)
-	tx.raise("committed", uint64(committed))
+	tx.raise(counterSequence, seq)
+	tx.raise(counterOrdinal+c.Key.Type, ordinal)
+	tx.raise(counterCommitted, uint64(committed))
 
 	contentSeq, size, enc, blob := before.ContentSeq, 0, 0, []byte(nil)
 	if c.Content != nil {
