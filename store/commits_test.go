@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -401,5 +402,26 @@ func TestCommitsShareWhatWaitsInMemory(t *testing.T) {
 		if c := w.get(shared); string(c.Body) != "20" || c.Seq != 39 {
 			t.Errorf("the shared copy is %s, sequence %d", c.Body, c.Seq)
 		}
+	})
+}
+
+// What a process remembers of the counters does not hold where another one wrote since, and holds nothing of a writer that was undone.
+func TestCommitsSeeTheCountersOfOtherProcesses(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, driver, dsn string) {
+		w := newWorld(t, driver, dsn)
+		one, other := w.Store, w.again()
+		for i, st := range []*store.Store{one, one, other, one, one, other, other} {
+			err := st.Write(t.Context(), func(tx *store.Tx) error {
+				_, err := author(st, tx, key("Patient", "p"), []byte(fmt.Sprint(i)), "")
+				if i == 1 {
+					return cmp.Or(err, errAbandoned)
+				}
+				return err
+			})
+			if (i == 1) != errors.Is(err, errAbandoned) || i != 1 && err != nil {
+				t.Fatalf("writer %d: %v", i, err)
+			}
+		}
+		contiguous(t, w.log(), 6)
 	})
 }
