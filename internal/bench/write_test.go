@@ -15,7 +15,7 @@ import (
 )
 
 // BenchmarkWrites: 16 clients create and update resources one by one over HTTP, each waiting for its answer, on durable SQLite. The figure is
-// held against a bare loop that inserts the very rows that they wrote, in transactions of 16 changes: what the group commits could be at best.
+// held against a bare loop that writes the very rows that they wrote, in transactions of 16 changes: what the group commits could be at best.
 func BenchmarkWrites(b *testing.B) {
 	const clients, each = 16, 250
 	for b.Loop() {
