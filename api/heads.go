@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/tributary-sync/tributary/feed"
@@ -18,26 +19,46 @@ const (
 	headHeader = "Tributary-Head"
 )
 
-// sealed returns a log head as a child is to remember it: with a tag that only this node can make, so that nobody else can make it believe
-// that it is an older copy of itself.
-func (s *Server) sealed(h store.LogHead) string {
-	text := h.String()
-	if text == "" {
-		return ""
-	}
-	m := hmac.New(sha256.New, s.deps.Secret)
-	m.Write([]byte("log head " + text))
-	return text + ":" + hex.EncodeToString(m.Sum(nil)[:16])
+// remembered is a log head of this node as a child remembers it, with what the node had been before.
+type remembered struct {
+	store.LogHead
+	before string // the beginnings of the epochs of its earlier logs, separated by dots
 }
 
-// unsealed returns the log head of what sealed made; false for anything else.
-func (s *Server) unsealed(text string) (store.LogHead, bool) {
+// follows reports whether the log of that head was a later one than that of an epoch.
+func (m remembered) follows(epoch string) bool {
+	return slices.Contains(strings.Split(m.before, "."), beginning(epoch))
+}
+
+const (
+	beginningDigits = 8
+	maxBefore       = 16 // epochs in a text
+)
+
+func beginning(epoch string) string { return epoch[:min(beginningDigits, len(epoch))] }
+
+// sealed returns what a child is to remember: a text with a tag that only this node can make, so that nobody else can make it believe that
+// it is an older copy of itself.
+func (s *Server) sealed(m remembered) string {
+	text := m.String() + ":" + m.before
+	h := hmac.New(sha256.New, s.deps.Secret)
+	h.Write([]byte("log head " + text))
+	return text + ":" + hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// unsealed returns what sealed made a text of; false for anything else.
+func (s *Server) unsealed(text string) (remembered, bool) {
 	i := strings.LastIndexByte(text, ':')
 	if i < 0 || len(text) > feed.MaxHead {
-		return store.LogHead{}, false
+		return remembered{}, false
 	}
-	h, err := store.ParseLogHead(text[:i])
-	return h, err == nil && !h.IsZero() && hmac.Equal([]byte(s.sealed(h)), []byte(text))
+	j := strings.LastIndexByte(text[:i], ':')
+	if j < 0 {
+		return remembered{}, false
+	}
+	h, err := store.ParseLogHead(text[:j])
+	m := remembered{LogHead: h, before: text[j+1 : i]}
+	return m, err == nil && !h.IsZero() && hmac.Equal([]byte(s.sealed(m)), []byte(text))
 }
 
 // told returns this node's log head as a child is to remember it.
@@ -47,39 +68,56 @@ func (s *Server) told(r *store.Reader) (string, error) {
 		return "", err
 	}
 	h, _, err := r.LogHead(r.Identity().Epoch, seq)
-	return s.sealed(h), err
+	if err != nil {
+		return "", err
+	}
+	past, err := r.PastEpochs(maxBefore)
+	for i := range past {
+		past[i] = beginning(past[i])
+	}
+	return s.sealed(remembered{h, strings.Join(past, ".")}), err
 }
 
 // recalled holds what a child remembers of this node's log against the log. Where the log lacks it, this database is an older copy of itself
 // that nobody noticed (the whole machine was put back): it takes a new replica and a new log before anything is exchanged, and the child is
 // told to begin anew (DESIGN.md 4.3). What this node did not make is not looked at: its keys may be new ones. It returns the sequence up
-// to which the child and this log agree, 0 where the child says nothing.
+// to which the child and this log agree, 0 where that is not known.
 func (s *Server) recalled(r *http.Request, c Caller) (uint64, error) {
-	h, ok := s.unsealed(r.Header.Get(sawHeader))
+	m, ok := s.unsealed(r.Header.Get(sawHeader))
 	if !ok {
 		return 0, nil
 	}
-	if has, err := s.has(r, h); err != nil || has {
-		if h.Epoch != s.engine.Store().Identity().Epoch {
-			h.Seq = 0 // of a log that this one followed
-		}
-		return h.Seq, err
+	if has, err := s.has(r, m.LogHead); err != nil || has {
+		return s.agreed(m), err
 	}
 	s.restoring.Lock()
 	defer s.restoring.Unlock()
-	if has, err := s.has(r, h); err != nil || has { // found by another request meanwhile
+	if has, err := s.has(r, m.LogHead); err != nil || has { // found by another request meanwhile
 		return 0, err
 	}
-	agreed, err := s.engine.Store().Agreed(r.Context(), c.Name)
+	st := s.engine.Store()
+	if now := st.Identity().Epoch; m.Epoch != now && !m.follows(now) {
+		// Another life that began at an earlier copy, and was put back as this one was found: it gave none of this replica's versions.
+		return 0, st.Write(r.Context(), func(tx *store.Tx) error { return tx.PassEpoch(m.Epoch) })
+	}
+	agreed, err := st.Agreed(r.Context(), c.Name)
 	if err != nil {
 		return 0, err
 	}
-	why := "child " + c.Name + " remembers its change " + h.Cursor.String() + ", which it does not have"
-	if err := s.deps.Restored(r.Context(), why, h.Epoch, agreed); err != nil {
+	why := "child " + c.Name + " remembers its change " + m.Cursor.String() + ", which it does not have"
+	if err := s.deps.Restored(r.Context(), why, m.Epoch, agreed); err != nil {
 		return 0, err
 	}
 	s.noteRefusal(r, c, http.StatusConflict, syncerr.New(syncerr.EpochChanged, "sync", "%s", why))
 	return 0, syncerr.New(syncerr.EpochChanged, "sync", "this node was restored and has a new log")
+}
+
+// agreed returns the sequence of a head that this log has, 0 for one of a log that this one followed.
+func (s *Server) agreed(m remembered) uint64 {
+	if m.Epoch != s.engine.Store().Identity().Epoch {
+		return 0
+	}
+	return m.Seq
 }
 
 // has reports whether this node's log still has the past that a head was made of.

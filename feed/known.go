@@ -171,7 +171,7 @@ type Head struct {
 }
 
 // MaxHead is the longest log head in bytes.
-const MaxHead = 200
+const MaxHead = 400
 
 func (h Head) check() error {
 	if h.At == "" || len(h.At) > MaxHead {

@@ -125,6 +125,19 @@ func (s *Store) Agreed(ctx context.Context, child string) (uint64, error) {
 
 func agreedWith(child string) string { return "agreed/" + child }
 
+// PastEpochs returns the epochs of logs that this one followed, or that were lost before it, at most limit of them: the last noted ones.
+func (r *Reader) PastEpochs(limit int) ([]string, error) {
+	var out []string
+	prefix := pastEpoch("")
+	err := r.each("SELECT name FROM node_state WHERE name > ? AND name < ? ORDER BY value DESC, name LIMIT ?", []any{prefix, prefix + "~", limit}, func(rows *sql.Rows) error {
+		var name string
+		err := rows.Scan(&name)
+		out = append(out, strings.TrimPrefix(name, prefix))
+		return err
+	})
+	return out, err
+}
+
 func pastEpoch(epoch string) string { return "epoch/" + epoch }
 
 func headOf(child string) string { return "head/" + child }

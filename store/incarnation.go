@@ -63,7 +63,7 @@ func (tx *Tx) PassEpoch(epoch string) error {
 	if epoch == "" {
 		return nil
 	}
-	return tx.SetState(pastEpoch(epoch), "past")
+	return tx.SetState(pastEpoch(epoch), timeText(tx.Now()))
 }
 
 // Relabel gives a row of the log another stamp with the same content, and the current copy with it where the row is the newest of
