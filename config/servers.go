@@ -41,6 +41,7 @@ const (
 	FromSearch  Changes = "search"  // all resources, each time; changes are found by their hashes
 	FromList    Changes = "list"    // the same of a JSON list over HTTP, whose records become resources by a template
 	FromNews    Changes = "news"    // an RSS or Atom feed, whose items become resources by a template
+	FromProgram Changes = "program" // what the program that embeds this node gives (node.Deps.Participants)
 )
 
 // Absent says what it means that a source that is read as a whole does not list something any more.
@@ -157,7 +158,7 @@ func (k *checker) servers(c Config) {
 		if !validName(name) || name == "parent" || name == c.Node.Name {
 			k.add(path, "Use 1 to 64 letters, digits, dots, hyphens and underscores, and not the name of a node", "this is no name for a server")
 		}
-		if s.URL != "" || s.OpenMRS == "" && !s.mapped() {
+		if s.URL != "" || s.OpenMRS == "" && !s.mapped() && s.Changes != FromProgram {
 			k.url(path+".url", "http://127.0.0.1:8080/fhir", s.URL)
 		}
 		if s.OpenMRS != "" {
@@ -169,7 +170,7 @@ func (k *checker) servers(c Config) {
 		k.serverRules(path, "pull", s, s.Pull)
 		k.serverRules(path, "push", s, s.Push)
 		if len(s.Pull) > 0 {
-			k.oneOf(path+".changes", string(s.Changes), string(FromHistory), string(FromLatest), string(FromAtom), string(FromSearch), string(FromList), string(FromNews))
+			k.oneOf(path+".changes", string(s.Changes), string(FromHistory), string(FromLatest), string(FromAtom), string(FromSearch), string(FromList), string(FromNews), string(FromProgram))
 		}
 		if s.Changes == FromAtom && len(s.Feed) == 0 {
 			k.add(path+".feed", "Write for example feed: [http://127.0.0.1:8080/openmrs/ws/atomfeed/patient/recent]", "no feed is named")
@@ -192,7 +193,7 @@ func (k *checker) simple(path string, s Server) {
 	if s.Absent != "" {
 		k.oneOf(path+".absent", string(s.Absent), string(AbsentKeep), string(AbsentDelete))
 	}
-	if yes, _ := s.Deletes(); yes && !s.whole() {
+	if yes, _ := s.Deletes(); yes && !s.whole() && s.Changes != FromProgram {
 		k.add(path+".absent", "Use changes: search or list, or leave it out", "only what is read as a whole each time shows what is missing")
 	}
 	if s.AbsentLimit < 0 || s.AbsentLimit > 100 {

@@ -37,9 +37,11 @@ type Deps struct {
 	Transport http.RoundTripper // to the parent
 	Log       *slog.Logger
 	Clients   map[string]resourcemanager.Client // further clients to the parent, by the name that the configuration gives to types
-	Version   string
-	Hook      func(point string) error // store.Options.Hook
-	Volatile  bool                     // store.Options.Volatile
+	// Participants are further participants beside the node, by the names of servers that say changes: program.
+	Participants map[string]Participant
+	Version      string
+	Hook         func(point string) error // store.Options.Hook
+	Volatile     bool                     // store.Options.Volatile
 }
 
 func (d Deps) complete() Deps {

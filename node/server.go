@@ -13,7 +13,15 @@ import (
 	"github.com/tributary-sync/tributary/feedreader"
 	"github.com/tributary-sync/tributary/internal/loop"
 	"github.com/tributary-sync/tributary/resourcemanager"
+	"github.com/tributary-sync/tributary/syncerr"
 )
+
+// Participant is something beside a node that an embedding program knows how to talk to. Source says what changed there (a feedreader.Whole may
+// also say what is missing); nil where nothing is read. Remote reads and writes its documents.
+type Participant struct {
+	Source feedreader.Foreign
+	Remote resourcemanager.Remote
+}
 
 // server is this node's side of the link to a server that knows no stamps.
 type server struct {
@@ -28,7 +36,7 @@ func newServer(n *Node, name string, cfg config.Server) (*server, error) {
 		return secret, err
 	}
 	rt := clients.Polite(n.deps.Transport, cfg.Pause.Std(), n.deps.Clock)
-	end, err := serverEnd(n, cfg, credential, rt)
+	end, err := serverEnd(n, name, cfg, credential, rt)
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +64,15 @@ func newServer(n *Node, name string, cfg config.Server) (*server, error) {
 }
 
 // serverEnd returns what speaks to the server.
-func serverEnd(n *Node, cfg config.Server, credential func() (string, error), rt http.RoundTripper) (capture.Server, error) {
+func serverEnd(n *Node, name string, cfg config.Server, credential func() (string, error), rt http.RoundTripper) (capture.Server, error) {
+	if cfg.Changes == config.FromProgram {
+		p, ok := n.deps.Participants[name]
+		if !ok {
+			return capture.Server{}, syncerr.New(syncerr.Usage, "servers."+name, "this program has no participant of that name").
+				WithHint("changes: program is for programs that embed a node and give it one (docs/participants.md)")
+		}
+		return capture.Server{Source: p.Source, Remote: func(string) (resourcemanager.Remote, error) { return p.Remote, nil }, Traffic: p.Remote.Traffic}, nil
+	}
 	if cfg.Changes == config.FromList || cfg.Changes == config.FromNews {
 		list, err := clients.NewList(clients.ListOptions{
 			Addresses: cfg.Feed, News: cfg.Changes == config.FromNews, Clock: n.deps.Clock,

@@ -12,9 +12,12 @@ import (
 
 	"github.com/tributary-sync/tributary/audit"
 	"github.com/tributary-sync/tributary/config"
+	"github.com/tributary-sync/tributary/control"
+	"github.com/tributary-sync/tributary/engine"
 	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/internal/emrtest"
 	"github.com/tributary-sync/tributary/node"
+	"github.com/tributary-sync/tributary/reconcile"
 	"github.com/tributary-sync/tributary/store"
 )
 
@@ -45,7 +48,7 @@ func besideRegistry(t *testing.T, change func(*config.Server)) *registry {
 		if change != nil {
 			change(&s)
 		}
-		c.Servers = map[string]config.Server{"registry": s}
+		c.Servers, c.Conflicts.Default = map[string]config.Server{"registry": s}, reconcile.Merging
 	})
 	return r
 }
@@ -235,5 +238,50 @@ func TestEverythingDeleted(t *testing.T) {
 	}
 	if n := r.live(t); n != 42 {
 		t.Error(n)
+	}
+}
+
+// MS12 (reference/seed-protocols.md section 3.8): a source that can only answer changes the name of a place while a person here changes its phone:
+// there is no conflict, and both changes stand. Of one that changes what the person changed as well, there is one.
+func TestMS12SimpleParticipant(t *testing.T) {
+	r := besideRegistry(t, func(s *config.Server) {
+		s.List.Resource = `{"resourceType":"Location","id":"{c}","name":"{name}","telecom":[{"system":"phone","use":"work","value":"{phone|text}"}]}`
+	})
+	says := func(name, phone string) {
+		r.says(fmt.Sprintf(`{"rows":[{"c":"a","name":%q,"phone":%q}],"n":1}`, name, phone))
+	}
+	edit := func(name, phone string) {
+		t.Helper()
+		body, err := fhir.Parse(fmt.Appendf(nil, `{"resourceType":"Location","id":"a","name":%q,"telecom":[{"system":"phone","use":"work","value":%q}]}`, name, phone), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.Engine().Author(context.Background(), "test", []engine.Write{{Op: engine.Update, Key: body.Key, Body: body}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	open := func() int {
+		t.Helper()
+		found, err := r.Control().Conflicts(context.Background(), control.ConflictQuery{Status: store.ConflictOpen})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(found)
+	}
+	says("North", "1")
+	r.asked(t, "")
+	edit("North", "2")
+	says("North and West", "1")
+	r.asked(t, "")
+	r.named(t, "a", "North and West")
+	r.named(t, "a", "2")
+	if n := open(); n != 0 {
+		t.Errorf("%d conflicts", n)
+	}
+	edit("North and East", "2")
+	says("North and South", "1")
+	r.asked(t, "")
+	if n := open(); n != 1 {
+		t.Errorf("%d conflicts of one name changed twice", n)
 	}
 }
