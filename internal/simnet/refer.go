@@ -8,6 +8,7 @@ import (
 	"github.com/tributary-sync/tributary/config"
 	"github.com/tributary-sync/tributary/engine"
 	"github.com/tributary-sync/tributary/fhir"
+	"github.com/tributary-sync/tributary/store"
 )
 
 // refer returns the field with which a resource of the last type refers to one of the first, or nothing. A transaction that has what others
@@ -95,9 +96,12 @@ func (n *Net) checkWaits(views []view) []error {
 		if x.waits != config.HoldReferences {
 			continue
 		}
-		for _, row := range views[i].rows {
+		for j, row := range views[i].rows {
 			if row.Source == "" || row.Content == nil || x.own[row.Stamp.Origin.Replica] {
 				continue
+			}
+			if slices.ContainsFunc(views[i].rows[:j], func(b store.Row) bool { return b.Key == row.Key && b.Stamp.SameContent(row.Stamp) }) {
+				continue // an application here had written the same
 			}
 			for _, r := range fhir.References(row.Content) {
 				to, ok := fhir.LocalKey(r.Text)
