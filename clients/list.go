@@ -121,7 +121,12 @@ func (l *List) Changes(ctx context.Context, after string, take func(feedreader.I
 	if l.listing = round.listing; l.doubt != nil || len(l.listing) == 0 { // it is read as a whole again
 		next.Tags = nil
 	}
-	return placeText(next), false, nil
+	text := placeText(next)
+	if len(text) > maxAtomPlace { // of many addresses: they are read as a whole
+		next.Tags = nil
+		text = placeText(next)
+	}
+	return text, false, nil
 }
 
 // listRound is what a round has listed so far.

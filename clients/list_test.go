@@ -174,6 +174,24 @@ func TestListOfPages(t *testing.T) {
 	}
 }
 
+// The place of many addresses stays short, as the table of cursors takes it.
+func TestListOfManyAddresses(t *testing.T) {
+	s := &plain{pages: map[string]string{}, etags: map[string]string{}}
+	var o clients.ListOptions
+	for i := range 30 {
+		path := fmt.Sprint("/", i)
+		s.pages[path], s.etags[path] = fmt.Sprintf(`[{"code":"c%d"}]`, i), `"`+strings.Repeat("x", 100)+`"`
+		o.Addresses = append(o.Addresses, path)
+	}
+	l := listOf(t, s, o)
+	for range 2 {
+		got, next, err := round(t, l, "")
+		if listing, doubt := l.Listed(); err != nil || len(got) != 30 || len(next) > 1500 || len(listing) != 30 || doubt != nil {
+			t.Error(len(got), next, err)
+		}
+	}
+}
+
 // What is no list, half of one, or one with records that cannot be read, is said, and is no list of what there is.
 func TestBadLists(t *testing.T) {
 	s := &plain{pages: map[string]string{}}

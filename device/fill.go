@@ -52,6 +52,7 @@ func open(tx *store.Tx, reg Registration, uuid string, create bool) (*line, bool
 		if q.d, err = tx.AddDevice(store.Device{Registration: reg.ID, UUID: uuid, Secret: tx.NewUUID(), Scope: text, Epoch: epoch}); err != nil {
 			return nil, false, err
 		}
+		tx.Audit(audit.Record{Operation: audit.Device, Outcome: audit.Done, Action: "NEW", Peer: name, Details: "it came under a new device id: everything that it may see is sent"})
 	}
 	if q.d.Epoch != epoch { // the database was put back: what the device acknowledged since then is not known
 		if err := tx.Unacknowledge(q.d.Num); err != nil {

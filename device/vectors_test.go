@@ -24,8 +24,9 @@ func TestBaseSyncVectors(t *testing.T) {
 			if err != nil || len(d) != 1 || len(d[0].Devices) != 1 || d[0].Devices[0].Waiting != 0 {
 				w.t.Errorf("%+v %v", d, err)
 			}
-			if n := w.audited(audit.Device, ""); n != 0 {
-				w.t.Errorf("%d sessions were noted", n)
+			p.nothing()
+			if n := w.audited(audit.Device, ""); n != 1 { // that it is a new device, and no session
+				w.t.Errorf("%d rows", n)
 			}
 		},
 		"BS2 a fresh device": func(w *world, p phone) {
@@ -100,8 +101,12 @@ func TestBaseSyncVectors(t *testing.T) {
 			w.put("Patient", "1", "")
 			p.sync()
 			w.put("Patient", "1", `,"active":true`)
+			before := w.audited(audit.Device, audit.Done)
 			p.uuid = "another"
 			want(w.t, p.sync(), "created Patient/1")
+			if n := w.audited(audit.Device, audit.Done); n != before+3 { // new, start, acknowledged
+				w.t.Errorf("%d rows of it", n-before)
+			}
 		},
 		"BS10 the order of the Java client": func(w *world, p phone) {
 			// It reads, acknowledges nothing of a page, reads again, and ends at the 204 alone.

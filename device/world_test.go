@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,6 +26,8 @@ type world struct {
 	t   testing.TB
 	cfg config.Config
 	now time.Time
+	// hook counts the statements of write transactions, where it is set.
+	hook atomic.Pointer[atomic.Int64]
 }
 
 // each runs a test on both databases.
@@ -38,7 +41,12 @@ func newWorld(t testing.TB, driver, dsn string) *world {
 	w := &world{t: t, cfg: config.Default(), now: time.Date(2024, 5, 1, 8, 0, 0, 0, time.UTC)}
 	w.cfg.Node.Name, w.cfg.Node.DataDir, w.cfg.Node.URL = "clinic", t.TempDir(), "http://clinic.example"
 	w.cfg.Store.Driver, w.cfg.Store.DSN = driver, dsn
-	deps := node.Deps{Clock: func() time.Time { return w.now }, Volatile: true}
+	deps := node.Deps{Clock: func() time.Time { return w.now }, Volatile: true, Hook: func(string) error {
+		if n := w.hook.Load(); n != nil {
+			n.Add(1)
+		}
+		return nil
+	}}
 	if err := node.Init(context.Background(), w.cfg, deps); err != nil {
 		t.Fatal(err)
 	}
