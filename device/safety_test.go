@@ -31,6 +31,7 @@ func TestForeignSession(t *testing.T) {
 		for _, id := range []string{"none", "..%2f", strings.Repeat("x", 5000)} {
 			p.call("GET", "/v2/sync/"+id+"/queues/main", "", http.StatusNotFound, nil)
 		}
+		p.call("HEAD", "/v2/sync/"+s+"/queues/main", "", http.StatusNotFound, nil)
 		if got := text(p.drain(s)); got != "created Patient/1" {
 			w.t.Errorf("the owner gets %s", got)
 		}

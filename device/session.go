@@ -133,6 +133,9 @@ func (q *line) session(head uint64) (store.DeviceSession, error) {
 // queue answers the next page of a session: 200, or 204 where the queue is drained, never an empty 200, because some clients take that
 // for the end (Base Sync API, queued data endpoint).
 func (s *Server) queue(w http.ResponseWriter, r *http.Request) error {
+	if r.Method != http.MethodGet {
+		return unknown(w, r) // HEAD, which would take a page out of the queue and show nobody what is on it
+	}
 	uuid, err := deviceID(r)
 	if err != nil {
 		return err

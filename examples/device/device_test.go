@@ -171,3 +171,31 @@ func TestClient(t *testing.T) {
 		}
 	}
 }
+
+// A node that sends names of files instead of resources gets none written.
+func TestScriptKeepsToItsFolder(t *testing.T) {
+	for _, bad := range []string{`"type":"../../x"`, `"type":"a b"`, `"type":""`} {
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch {
+			case strings.HasSuffix(r.URL.Path, "/start"):
+				w.WriteHeader(http.StatusCreated)
+				_, _ = w.Write([]byte(`{"data":{"id":"s"}}`))
+			case strings.HasSuffix(r.URL.Path, "/main"):
+				_, _ = w.Write([]byte(`{"items":[{"data":{"id":"i"},"meta":{` + bad + `,"sync":{"event_type":"created","ack_key":"k"}}}]}`))
+			default:
+				t.Error("it acknowledged")
+			}
+		}))
+		dir := t.TempDir()
+		c := exec.CommandContext(t.Context(), "./sync.sh", filepath.Join(dir, "a", "b"))
+		c.Env = append(os.Environ(), "TRIBUTARY_URL="+srv.URL, "TRIBUTARY_TOKEN=x")
+		if out, err := c.CombinedOutput(); err == nil || !strings.Contains(string(out), "no resource") {
+			t.Errorf("%s: %s %v", bad, out, err)
+		}
+		srv.Close()
+		files, err := filepath.Glob(filepath.Join(dir, "x*"))
+		if err != nil || len(files) != 0 {
+			t.Error(files, err)
+		}
+	}
+}

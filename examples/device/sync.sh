@@ -49,6 +49,10 @@ while true; do
   # Two lines for each item: what to do with it, and the resource.
   jq -r '.items[] | "\(.meta.sync.event_type) \(.meta.type) \(.data.id // .data.uuid)", (.data | tojson)' "$page" >"$page.items"
   while read -r event type id && IFS= read -r resource; do
+    if ! [[ $type =~ ^[A-Za-z][A-Za-z0-9-]*$ && $id =~ ^[A-Za-z0-9.-]{1,64}$ ]]; then
+      echo "sync: the node sent what is no resource" >&2 # and must not choose the names of files
+      exit 1
+    fi
     if [ "$event" = deleted ]; then
       rm -f "$folder/$type/$id.json"
       deleted=$((deleted + 1))
