@@ -48,7 +48,7 @@ type Collected struct {
 
 // Collect goes through at most limit rows of the log behind where it stopped last: of a key whose row was committed before a moment
 // (milliseconds since 1970 UTC) and is acknowledged, the rows before it go, and with a tombstone the key itself, which is remembered as
-// forgotten. Keys that are held, parked, in conflict or excepted stay (DESIGN.md 4.3, forgetting). The current copy and its content
+// forgotten. Keys that are held, parked, in conflict or excepted stay, and tombstones that have seen what is not known (DESIGN.md 4.3, forgetting). The current copy and its content
 // always stay.
 func (tx *Tx) Collect(before int64, ack Acknowledged, limit int) (Collected, error) {
 	var out Collected
@@ -90,10 +90,17 @@ func (tx *Tx) Collect(before int64, ack Acknowledged, limit int) (Collected, err
 		if err != nil {
 			return out, err
 		}
+		gone := c.deleted && c.current == c.seq
+		if gone && !keep {
+			known, err := tx.knows(c.key.Type, c.vec)
+			if err != nil {
+				return out, err
+			}
+			keep = !known
+		}
 		if keep {
 			continue
 		}
-		gone := c.deleted && c.current == c.seq
 		upTo := c.seq
 		if gone {
 			upTo++
@@ -213,6 +220,29 @@ func (tx *Tx) noteTicks(resourceType, rows string, args []any) error {
 		}
 	}
 	return nil
+}
+
+// knows reports whether this node's knowledge of a type contains a vector. A tombstone that has seen more stays: what of it is not known yet may
+// still come, and nothing would tell that it was deleted.
+func (tx *Tx) knows(resourceType, vector string) (bool, error) {
+	seen, err := version.ParseVector(vector)
+	if err != nil {
+		return false, err
+	}
+	var replicas []version.Replica
+	for _, v := range seen {
+		replicas = append(replicas, v.Replica)
+	}
+	have, err := tx.entries(resourceType, replicas)
+	if err != nil {
+		return false, err
+	}
+	for _, v := range seen {
+		if have[v.Replica].tick < v.Tick {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 // dropKey takes a tombstone out and remembers that everything its vector has seen may have been forgotten.

@@ -26,6 +26,7 @@ var found = [...]uint64{
 	1002822, // what waits to be delivered bears its old name after a restore
 	1011326, // a type that was taken out and put back again before the next pass, while something of it was parked
 	1003780, // a copy that was written again forgot what copies of others had seen
+	4000884, // a tombstone was collected before what it had seen was known, and an earlier version came back
 	3000233, // a deletion that came back after it was collected, and had seen more than it had then
 }
 
