@@ -121,7 +121,7 @@ func (s *Server) syncCatchUp(w http.ResponseWriter, r *http.Request) error {
 // readKnown reads a knowledge from a body.
 func (s *Server) readKnown(w http.ResponseWriter, r *http.Request) ([]feed.Known, error) {
 	const op = "read knowledge"
-	body, err := bodyOf(w, r, maxTold)
+	body, err := s.bodyOf(w, r, maxTold)
 	if err != nil {
 		return nil, err
 	}

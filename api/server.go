@@ -15,6 +15,7 @@ import (
 
 	"github.com/tributary-sync/tributary/control"
 	"github.com/tributary-sync/tributary/engine"
+	"github.com/tributary-sync/tributary/internal/zpool"
 )
 
 // Deps are what a Server needs. Engine and Clock are required; nil elsewhere means none.
@@ -28,6 +29,7 @@ type Deps struct {
 	Anonymous  []netip.Prefix // addresses whose feed readers need no credential
 	Version    string         // of the program
 	URL        string         // base URL of this node as others reach it, without a slash at the end
+	Pool       *zpool.Pool    // for bodies; nil for one of its own
 	Secret     []byte         // of this node: with it the log heads are signed that children remember
 	// Restored gives the node a new identity because a child remembers a log of that epoch which the database does not have; up to sequence
 	// agreed of the log the child had said the same as the database. Nil where the node cannot.
@@ -49,7 +51,6 @@ type Server struct {
 
 	requests  requests
 	restoring sync.Mutex    // held by the request that gives the node a new identity
-	encoders  sync.Pool     // of *zstd.Encoder
 	stopping  chan struct{} // closed by Stop
 	stop      sync.Once
 }
@@ -58,6 +59,9 @@ type Server struct {
 func New(d Deps) *Server {
 	if d.Log == nil {
 		d.Log = slog.New(slog.DiscardHandler)
+	}
+	if d.Pool == nil {
+		d.Pool = new(zpool.Pool)
 	}
 	d.URL = strings.TrimRight(d.URL, "/")
 	s := &Server{

@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/klauspost/compress/zstd"
-
 	"github.com/tributary-sync/tributary/engine"
 	"github.com/tributary-sync/tributary/feed"
 	"github.com/tributary-sync/tributary/fhir"
@@ -397,7 +395,7 @@ func (p *page) row(row store.Row) error {
 // syncTake accepts what a child pushes and answers with receipts.
 func (s *Server) syncTake(w http.ResponseWriter, r *http.Request) error {
 	c := callerOf(r.Context())
-	body, err := bodyOf(w, r, maxPushed)
+	body, err := s.bodyOf(w, r, maxPushed)
 	if err != nil {
 		return err
 	}
@@ -458,16 +456,16 @@ func (s *Server) syncTake(w http.ResponseWriter, r *http.Request) error {
 }
 
 // bodyOf returns a body as it was before it was compressed, bounded in size and in the memory it asks for.
-func bodyOf(w http.ResponseWriter, r *http.Request, limit int64) (io.ReadCloser, error) {
+func (s *Server) bodyOf(w http.ResponseWriter, r *http.Request, limit int64) (io.ReadCloser, error) {
 	switch enc := r.Header.Get("Content-Encoding"); enc {
 	case "":
 		return http.MaxBytesReader(w, r.Body, limit), nil
 	case "zstd":
-		z, err := zstd.NewReader(r.Body, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(8<<20), zstd.WithDecoderLowmem(true))
+		z, err := s.deps.Pool.Decoder(r.Body)
 		if err != nil {
-			return nil, syncerr.Wrap(syncerr.Invalid, "read pushed changes", err)
+			return nil, err
 		}
-		return http.MaxBytesReader(w, z.IOReadCloser(), limit), nil
+		return http.MaxBytesReader(w, z, limit), nil
 	default:
 		return nil, syncerr.New(syncerr.Unsupported, "read pushed changes", "the encoding %.40q is not spoken here", enc).WithHint("Use zstd or none")
 	}
@@ -529,7 +527,7 @@ func (s *Server) compressed(w http.ResponseWriter, r *http.Request) (out writer,
 		return writer{Writer: w, flush: push}, func() error { return nil }, nil
 	}
 	w.Header().Set("Content-Encoding", "zstd")
-	z, err := s.encoder(w)
+	z, err := s.deps.Pool.Encoder(w)
 	if err != nil {
 		return writer{}, nil, err
 	}
@@ -541,19 +539,8 @@ func (s *Server) compressed(w http.ResponseWriter, r *http.Request) (out writer,
 	}
 	end := func() error {
 		err := z.Close()
-		s.encoders.Put(z)
+		s.deps.Pool.Put(z)
 		return err
 	}
 	return writer{Writer: z, flush: flush}, end, nil
-}
-
-// encoder returns a compressor of a body. Its tables are large, so they are used again.
-func (s *Server) encoder(w io.Writer) (*zstd.Encoder, error) {
-	if z, ok := s.encoders.Get().(*zstd.Encoder); ok {
-		z.Reset(w)
-		return z, nil
-	}
-	z, err := zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedBetterCompression), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(2<<20),
-		zstd.WithLowerEncoderMem(true))
-	return z, syncerr.Wrap(syncerr.Internal, "compress", err)
 }

@@ -73,7 +73,7 @@ func (n *Node) lines(ctx context.Context, method, path string, body []byte, take
 		return feed.End{}, err
 	}
 	defer res.Body.Close()
-	r, err := decoded(res)
+	r, err := n.decoded(res)
 	if err != nil {
 		return feed.End{}, err
 	}

@@ -34,7 +34,7 @@ func (n *Node) Digest(ctx context.Context, q feed.DigestQuery) ([]feed.Part, err
 		return nil, err
 	}
 	defer drain(res.Body)
-	r, err := decoded(res)
+	r, err := n.decoded(res)
 	if err != nil {
 		return nil, err
 	}

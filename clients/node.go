@@ -13,14 +13,12 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/klauspost/compress/zstd"
-
 	"github.com/tributary-sync/tributary/feed"
 	"github.com/tributary-sync/tributary/fhir"
+	"github.com/tributary-sync/tributary/internal/zpool"
 	"github.com/tributary-sync/tributary/resourcemanager"
 	"github.com/tributary-sync/tributary/syncerr"
 )
@@ -31,8 +29,9 @@ type Self struct {
 	Replica   func() string                         // asked at each request, because a restore replaces it
 	Head      func(context.Context) (string, error) // its log head, which the peer remembers with what it takes; nil for none
 	PublicKey string
-	Saw       string // the peer's log head that this node remembers; "" for none
-	Instance  string // a random id that this process took when it started, by which the peer notices a copy that runs as well; "" says none
+	Pool      *zpool.Pool // for bodies; nil for one of its own
+	Saw       string      // the peer's log head that this node remembers; "" for none
+	Instance  string      // a random id that this process took when it started, by which the peer notices a copy that runs as well; "" says none
 }
 
 // Node talks to a peer that is a Tributary node. It is a feedreader.Source over the peer's compact feed and a
@@ -50,14 +49,17 @@ type Node struct {
 	saw    atomic.Pointer[string] // the peer's log head that it told last
 	asked  atomic.Uint64          // requests so far: by it the peer tells one that was under way for long from one of now
 
-	encoders sync.Pool // of *zstd.Encoder
+	pool *zpool.Pool
 }
 
 // NewNode returns a client of the node at base (an absolute URL). token is asked for the credential at each request; rt carries
 // the requests.
 func NewNode(base string, token func() (string, error), self Self, rt http.RoundTripper) *Node {
+	if self.Pool == nil {
+		self.Pool = new(zpool.Pool)
+	}
 	return &Node{
-		base: strings.TrimRight(base, "/"), token: token, self: self, idle: 90 * time.Second, maxRow: feed.DefaultMaxLine,
+		pool: self.Pool, base: strings.TrimRight(base, "/"), token: token, self: self, idle: 90 * time.Second, maxRow: feed.DefaultMaxLine,
 		http: &http.Client{Transport: rt, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}
 }
@@ -175,7 +177,7 @@ func (n *Node) Fetch(ctx context.Context, refs []feed.Ref) ([]feed.Event, error)
 		return nil, err
 	}
 	defer res.Body.Close()
-	r, err := decoded(res)
+	r, err := n.decoded(res)
 	if err != nil {
 		return nil, err
 	}
@@ -223,7 +225,7 @@ func (n *Node) Send(ctx context.Context, s resourcemanager.Shipment) (resourcema
 	defer res.Body.Close()
 	n.told(res.Header.Get("Tributary-Head"))
 	sent.Status = res.StatusCode
-	r, err := decoded(res)
+	r, err := n.decoded(res)
 	if err != nil {
 		return sent, err
 	}
@@ -240,17 +242,11 @@ func (n *Node) Send(ctx context.Context, s resourcemanager.Shipment) (resourcema
 
 func (n *Node) encode(s resourcemanager.Shipment) ([]byte, error) {
 	var body bytes.Buffer
-	z, ok := n.encoders.Get().(*zstd.Encoder) // its tables are large, so they are used again
-	if !ok {
-		var err error
-		z, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBetterCompression), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20),
-			zstd.WithLowerEncoderMem(true))
-		if err != nil {
-			return nil, syncerr.Wrap(syncerr.Internal, "push", err)
-		}
+	z, err := n.pool.Encoder(&body)
+	if err != nil {
+		return nil, err
 	}
-	z.Reset(&body)
-	defer n.encoders.Put(z)
+	defer n.pool.Put(z)
 	e := feed.NewEncoder(z)
 	for _, name := range s.Names {
 		if err := e.Name(name); err != nil {
@@ -328,7 +324,7 @@ func (n *Node) do(ctx context.Context, method, path string, body []byte, more ht
 
 func (n *Node) refused(res *http.Response) error {
 	text := ""
-	if r, err := decoded(res); err == nil {
+	if r, err := n.decoded(res); err == nil {
 		b, _ := io.ReadAll(io.LimitReader(r, 64<<10))
 		text = fhir.OutcomeText(b)
 		r.Close()
@@ -432,16 +428,12 @@ func drain(b io.ReadCloser) {
 }
 
 // decoded returns the body as it was before it was compressed. The memory that a hostile stream may ask for is bounded.
-func decoded(res *http.Response) (io.ReadCloser, error) {
+func (n *Node) decoded(res *http.Response) (io.ReadCloser, error) {
 	switch enc := res.Header.Get("Content-Encoding"); enc {
 	case "":
 		return res.Body, nil
 	case "zstd":
-		d, err := zstd.NewReader(res.Body, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(8<<20), zstd.WithDecoderLowmem(true))
-		if err != nil {
-			return nil, syncerr.Wrap(syncerr.Invalid, "read body", err)
-		}
-		return d.IOReadCloser(), nil
+		return n.pool.Decoder(res.Body)
 	default:
 		return nil, syncerr.New(syncerr.Invalid, "read body", "its encoding is %.40q", fmt.Sprint(enc))
 	}

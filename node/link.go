@@ -41,7 +41,7 @@ func newLink(ctx context.Context, n *Node) (*link, error) {
 		return nil, err
 	}
 	self := clients.Self{
-		Node: n.cfg.Node.Name, Replica: func() string { return string(n.store.Identity().Replica) }, PublicKey: n.keys.public(), Head: l.head, Saw: remembered,
+		Node: n.cfg.Node.Name, Replica: func() string { return string(n.store.Identity().Replica) }, PublicKey: n.keys.public(), Head: l.head, Saw: remembered, Pool: n.deps.Pool,
 		Instance: n.store.NewUUID(),
 	}
 	token := func() (string, error) {

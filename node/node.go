@@ -23,6 +23,7 @@ import (
 	"github.com/tributary-sync/tributary/engine"
 	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/internal/loop"
+	"github.com/tributary-sync/tributary/internal/zpool"
 	"github.com/tributary-sync/tributary/resourcemanager"
 	"github.com/tributary-sync/tributary/sdata"
 	"github.com/tributary-sync/tributary/store"
@@ -42,11 +43,15 @@ type Deps struct {
 	Version      string
 	Hook         func(point string) error // store.Options.Hook
 	Volatile     bool                     // store.Options.Volatile
+	Pool         *zpool.Pool              // for the bodies of exchanges; nil for one of its own
 }
 
 func (d Deps) complete() Deps {
 	if d.Clock == nil {
 		d.Clock = time.Now
+	}
+	if d.Pool == nil {
+		d.Pool = new(zpool.Pool)
 	}
 	if d.Rand == nil {
 		d.Rand = rand.Reader
@@ -172,7 +177,7 @@ func New(ctx context.Context, cfg config.Config, deps Deps) (*Node, error) {
 	n.control = control.New(n.engine, cfg, n, cd)
 	n.api = api.New(api.Deps{
 		Engine: n.engine, Control: n.control, Log: deps.Log, Clock: deps.Clock, AdminToken: k.token, PublicKey: k.public(),
-		Anonymous: prefixes(cfg), Version: deps.Version, URL: cfg.BaseURL(), Secret: k.private.Seed(), Restored: n.foundByChild,
+		Anonymous: prefixes(cfg), Version: deps.Version, URL: cfg.BaseURL(), Secret: k.private.Seed(), Pool: deps.Pool, Restored: n.foundByChild,
 	})
 	mux := http.NewServeMux()
 	n.api.Register(mux)

@@ -18,6 +18,7 @@ import (
 	"github.com/tributary-sync/tributary/engine"
 	"github.com/tributary-sync/tributary/feed"
 	"github.com/tributary-sync/tributary/fhir"
+	"github.com/tributary-sync/tributary/internal/zpool"
 	"github.com/tributary-sync/tributary/reconcile"
 	"github.com/tributary-sync/tributary/store"
 	"github.com/tributary-sync/tributary/syncerr"
@@ -54,6 +55,7 @@ type Net struct {
 	opts  Options
 	rand  *rand.Rand // what is done; each depth of the stack has its own, so that one more request moves little of a seed
 	inner []*rand.Rand
+	pool  zpool.Pool
 	above *rand.Rand // of what is put back as a whole machine and has children
 	now   time.Time
 	nodes []*Node

@@ -153,6 +153,7 @@ func (x *Node) config() config.Config {
 
 func (x *Node) deps() node.Deps {
 	return node.Deps{
+		Pool:  &x.net.pool,
 		Clock: func() time.Time { return x.net.now.Add(x.skew) }, Rand: x.ids, Transport: &wire{from: x}, Log: slog.New(slog.DiscardHandler),
 		Hook: x.hook, Volatile: true,
 	}
