@@ -232,3 +232,19 @@ func TestLoopCancelInAPass(t *testing.T) {
 		}
 	})
 }
+
+// What is asked seldom while it answers is not asked more often while it does not.
+func TestLoopLongestWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, loop.Config{Every: time.Hour, Wait: time.Hour}, false)
+		r.fail(errors.New("away"))
+		r.Poke()
+		advance(48 * time.Hour)
+		n := len(r.passes())
+		advance(10 * time.Hour)
+		if more := len(r.passes()) - n; more < 5 || more > 21 {
+			t.Errorf("%d passes in 10 hours", more)
+		}
+		r.stop(t)
+	})
+}
