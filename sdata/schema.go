@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/tributary-sync/tributary/fhir"
+	"github.com/tributary-sync/tributary/internal/xmltree"
 )
 
 // The namespaces of a schema (SData core 4.3, sme).
@@ -16,36 +17,36 @@ const (
 
 // WriteSchema advertises resource kinds, in the order in which they are synchronized.
 func WriteSchema(kinds []string) []byte {
-	d := bare()
-	d.begin("xs:schema", "xmlns:xs", nsXSD, "xmlns:sme", nsSME, "targetNamespace", nsNode, "elementFormDefault", "qualified")
+	d := &xmltree.Document{}
+	d.Begin("xs:schema", "xmlns:xs", nsXSD, "xmlns:sme", nsSME, "targetNamespace", nsNode, "elementFormDefault", "qualified")
 	for i, k := range kinds {
-		d.text("xs:element", "", "name", k, "sme:role", "resourceKind", "sme:pluralName", k, "sme:canGet", "false", "sme:isSyncSource", "true", "sme:isSyncTarget", "true",
+		d.Text("xs:element", "", "name", k, "sme:role", "resourceKind", "sme:pluralName", k, "sme:canGet", "false", "sme:isSyncSource", "true", "sme:isSyncTarget", "true",
 			"sme:syncOrder", strconv.Itoa(i+1))
 	}
-	return d.done()
+	return d.Done()
 }
 
 // ReadSchema returns the resource kinds that a schema advertises for synchronization, in their order; kinds that are not known here are left
 // out. It returns an Invalid error for what is no schema.
 func ReadSchema(body []byte) ([]string, error) {
-	top, err := parse(body)
+	top, err := xmltree.Parse(body, ours)
 	if err != nil {
 		return nil, err
 	}
-	if top.name.Space != nsXSD || top.name.Local != "schema" {
-		return nil, bad("the root is %.60s in namespace %.100q, not a schema", top.name.Local, top.name.Space)
+	if top.Name.Space != nsXSD || top.Name.Local != "schema" {
+		return nil, bad("the root is %.60s in namespace %.100q, not a schema", top.Name.Local, top.Name.Space)
 	}
 	type kind struct {
 		name  string
 		order int
 	}
 	var kinds []kind
-	for _, c := range top.children {
-		if c.name.Space != nsXSD || c.name.Local != "element" || c.attr("role") != "resourceKind" || !fhir.IsKind(c.attr("name")) {
+	for _, c := range top.Children {
+		if c.Name.Space != nsXSD || c.Name.Local != "element" || c.Attr("role") != "resourceKind" || !fhir.IsKind(c.Attr("name")) {
 			continue
 		}
-		n, _ := strconv.Atoi(c.attr("syncOrder")) // one without an order has nothing that it waits for
-		kinds = append(kinds, kind{c.attr("name"), n})
+		n, _ := strconv.Atoi(c.Attr("syncOrder")) // one without an order has nothing that it waits for
+		kinds = append(kinds, kind{c.Attr("name"), n})
 	}
 	slices.SortStableFunc(kinds, func(a, b kind) int { return cmp.Compare(a.order, b.order) })
 	out := make([]string, len(kinds))
