@@ -54,8 +54,9 @@ func (s *Server) Register(mux *http.ServeMux) {
 	for _, r := range routes {
 		mux.Handle(r.pattern, s.handle(r.handler, r.need))
 	}
-	s.registerSync(mux)    // GET /sync/node, GET and POST /sync/changes, POST /sync/fetch, GET /sync/knowledge, POST /sync/catchup
-	s.registerREST(mux)    // /rest/v1/{resource}/{uuid} and its alias
-	s.registerAtom(mux)    // GET /ws/atomfeed/{category}/{page}
-	s.registerControl(mux) // /control/v1/...
+	s.registerSync(mux)     // GET /sync/node, GET and POST /sync/changes, POST /sync/fetch, GET /sync/knowledge, POST /sync/catchup
+	s.registerREST(mux)     // /rest/v1/{resource}/{uuid} and its alias
+	s.registerAtom(mux)     // GET /ws/atomfeed/{category}/{page}
+	s.registerFeedSync(mux) // GET /ws/feedsync/{type}
+	s.registerControl(mux)  // /control/v1/...
 }

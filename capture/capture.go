@@ -210,7 +210,7 @@ func (s *pass) read(ctx context.Context, items []feedreader.Item) ([]engine.Capt
 			keys = append(keys, it.Key)
 			continue
 		}
-		c := engine.Captured{Key: it.Key, Tag: it.Tag, Content: it.Content, Deleted: it.Deleted, Err: it.Err}
+		c := engine.Captured{Key: it.Key, Tag: it.Tag, Content: it.Content, Deleted: it.Deleted, Seen: it.Seen, Err: it.Err}
 		if !it.Modified.IsZero() {
 			c.Modified = it.Modified.UnixMilli()
 		}

@@ -35,13 +35,14 @@ type Changes string
 
 // The ways.
 const (
-	FromHistory Changes = "history" // FHIR _history
-	FromLatest  Changes = "latest"  // the newest resources by _lastUpdated; deletions are not found
-	FromAtom    Changes = "atom"    // Atom feeds as OpenMRS publishes them
-	FromSearch  Changes = "search"  // all resources, each time; changes are found by their hashes
-	FromList    Changes = "list"    // the same of a JSON list over HTTP, whose records become resources by a template
-	FromNews    Changes = "news"    // an RSS or Atom feed, whose items become resources by a template
-	FromProgram Changes = "program" // what the program that embeds this node gives (node.Deps.Participants)
+	FromHistory  Changes = "history"  // FHIR _history
+	FromLatest   Changes = "latest"   // the newest resources by _lastUpdated; deletions are not found
+	FromAtom     Changes = "atom"     // Atom feeds as OpenMRS publishes them
+	FromSearch   Changes = "search"   // all resources, each time; changes are found by their hashes
+	FromList     Changes = "list"     // the same of a JSON list over HTTP, whose records become resources by a template
+	FromNews     Changes = "news"     // an RSS or Atom feed, whose items become resources by a template
+	FromProgram  Changes = "program"  // what the program that embeds this node gives (node.Deps.Participants)
+	FromFeedSync Changes = "feedsync" // FeedSync feeds of FHIR resources
 )
 
 // Absent says what it means that a source that is read as a whole does not list something any more.
@@ -84,6 +85,9 @@ func (s Server) whole() bool { return s.Changes == FromSearch || s.Changes == Fr
 // mapped reports whether its records become resources by a template: then it can only be read.
 func (s Server) mapped() bool { return s.Changes == FromList || s.Changes == FromNews }
 
+// readOnly reports whether it is a feed or list that nothing can be given to.
+func (s Server) readOnly() bool { return s.mapped() || s.Changes == FromFeedSync }
+
 // Deletes reports whether what is not listed any more was deleted, and up to which percentage of what there was.
 func (s Server) Deletes() (yes bool, limit int) {
 	if limit = s.AbsentLimit; limit == 0 {
@@ -104,7 +108,7 @@ func orElse(d, other Duration) Duration {
 
 // Base returns the base address of the server's FHIR API, of a list or news that of the first.
 func (s Server) Base() string {
-	if s.mapped() && len(s.Feed) > 0 {
+	if s.readOnly() && len(s.Feed) > 0 {
 		return s.Feed[0]
 	}
 	if s.URL == "" && s.OpenMRS != "" {
@@ -158,7 +162,7 @@ func (k *checker) servers(c Config) {
 		if !validName(name) || name == "parent" || name == c.Node.Name {
 			k.add(path, "Use 1 to 64 letters, digits, dots, hyphens and underscores, and not the name of a node", "this is no name for a server")
 		}
-		if s.URL != "" || s.OpenMRS == "" && !s.mapped() && s.Changes != FromProgram {
+		if s.URL != "" || s.OpenMRS == "" && !s.readOnly() && s.Changes != FromProgram {
 			k.url(path+".url", "http://127.0.0.1:8080/fhir", s.URL)
 		}
 		if s.OpenMRS != "" {
@@ -170,9 +174,12 @@ func (k *checker) servers(c Config) {
 		k.serverRules(path, "pull", s, s.Pull)
 		k.serverRules(path, "push", s, s.Push)
 		if len(s.Pull) > 0 {
-			k.oneOf(path+".changes", string(s.Changes), string(FromHistory), string(FromLatest), string(FromAtom), string(FromSearch), string(FromList), string(FromNews), string(FromProgram))
+			k.oneOf(path+".changes", string(s.Changes), string(FromHistory), string(FromLatest), string(FromAtom), string(FromSearch), string(FromList), string(FromNews), string(FromProgram), string(FromFeedSync))
 		}
-		if s.Changes == FromAtom && len(s.Feed) == 0 {
+		if s.Changes == FromFeedSync && len(s.Push) > 0 {
+			k.add(path+".push", "Leave it out, and give the participant the address of this node's /ws/feedsync", "a feed can only be read")
+		}
+		if (s.Changes == FromAtom || s.Changes == FromFeedSync) && len(s.Feed) == 0 {
 			k.add(path+".feed", "Write for example feed: [http://127.0.0.1:8080/openmrs/ws/atomfeed/patient/recent]", "no feed is named")
 		}
 		k.simple(path, s)

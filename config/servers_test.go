@@ -63,6 +63,7 @@ func TestServersRefused(t *testing.T) {
 		{"{type: Encounter}", `{type: "*"}`, "servers.emr.push[1].type: not everything of a server is moved"},
 		{"{type: Encounter}", "{type: Encounters}", "servers.emr.push[1].type: "},
 		{"every: 30s", "every: 30ms", "servers.emr.every: "},
+		{"changes: atom", "changes: feedsync", "servers.emr.push: a feed can only be read"},
 	} {
 		_, err := Load(write(t, strings.Replace(withServer, c.replace, c.with, 1)), nil)
 		if err == nil || !strings.Contains(err.Error(), c.want) {

@@ -29,7 +29,8 @@ type Captured struct {
 	Content  []byte
 	Deleted  bool
 	Modified int64
-	Err      error // why the server's copy cannot be read (too large, no document): it is parked
+	Seen     version.Vector // what it says to have seen of the changes of nodes; nil where it says nothing
+	Err      error          // why the server's copy cannot be read (too large, no document): it is parked
 }
 
 // Capture is a batch of what a server has, with the position behind it.
@@ -153,6 +154,11 @@ func (a *acceptance) capture(item captured, author version.Replica) error {
 	if err != nil {
 		return err
 	}
+	seen, err := a.credible(item.Key.Type, item.Seen)
+	if err != nil {
+		return err
+	}
+	base.Vector = base.Vector.Union(seen)
 	has := store.ServerCopy{Tag: item.Tag, Deleted: item.Deleted, Hash: item.hash, Vector: base.Vector}
 	if known && base.Same(version.Stamp{Deleted: item.Deleted, Hash: item.hash}) {
 		return a.noNews(item, has)
@@ -187,6 +193,32 @@ func (a *acceptance) capture(item captured, author version.Replica) error {
 			"it was changed again at the server while it is in the open conflict %s, which a person has to resolve first", open.UUID))
 	}
 	return a.news(item, has, author)
+}
+
+// credible returns what a server can have seen of the changes of nodes: of this node's own no more than it made, of others those of nodes that are
+// known here.
+func (a *acceptance) credible(resourceType string, seen version.Vector) (version.Vector, error) {
+	var out version.Vector
+	for _, v := range seen {
+		if v.Replica == a.tx.Identity().Replica {
+			gave, err := a.tx.Gave(v.Replica, resourceType)
+			if err != nil {
+				return nil, err
+			}
+			if v.Tick <= gave {
+				out = out.With(v)
+			}
+			continue
+		}
+		names, err := a.tx.Names([]version.Replica{v.Replica})
+		if err != nil {
+			return nil, err
+		}
+		if len(names) > 0 {
+			out = out.With(v)
+		}
+	}
+	return out, nil
 }
 
 // noNews notes what the server has, and that it is nothing new.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tributary-sync/tributary/fhir"
+	"github.com/tributary-sync/tributary/version"
 )
 
 // Item says that a server without stamps has changed a document. Items may repeat, and may tell of nothing new: whoever reads them compares.
@@ -14,8 +15,9 @@ type Item struct {
 	Tag      string // the server's own name of the version, empty where the feed does not say
 	Content  []byte // nil: to be read from the server
 	Deleted  bool
-	Modified time.Time // by the server's clock, zero where the feed does not say
-	Err      error     // why it cannot be read; it is to be parked
+	Modified time.Time      // by the server's clock, zero where the feed does not say
+	Seen     version.Vector // what it has seen of the changes of nodes, where the feed says it
+	Err      error          // why it cannot be read; it is to be parked
 }
 
 // Foreign is a feed without stamps: the Atom feed of an OpenMRS, the history of a FHIR server, or its newest resources by date.

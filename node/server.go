@@ -85,6 +85,10 @@ func serverEnd(n *Node, name string, cfg config.Server, credential func() (strin
 			Source: list, Remote: func(string) (resourcemanager.Remote, error) { return list, nil }, Traffic: list.Traffic,
 		}, nil
 	}
+	if cfg.Changes == config.FromFeedSync {
+		f := clients.NewFeedSync(cfg.Feed, cfg.PullTypes(), credential, rt, n.deps.Clock)
+		return capture.Server{Source: f, Remote: func(string) (resourcemanager.Remote, error) { return f, nil }, Traffic: f.Traffic}, nil
+	}
 	over := clients.NewFHIR(cfg.Base(), credential, rt, n.deps.Clock)
 	rest := clients.NewREST(cfg.OpenMRS, clients.RESTOptions{OpenMRS: true, Authorize: clients.Credential(credential)}, rt)
 	remote := func(resourceType string) (resourcemanager.Remote, error) {

@@ -145,6 +145,12 @@ func TestNodesPushToEachOther(t *testing.T) {
 		}
 		a.same(b)
 	}
+	a.write("Patient", "echo", "x")
+	a.sync(t)
+	pushed := asked
+	if b.sync(t); asked != pushed {
+		t.Errorf("what came from the target went back to it in %d requests", asked-pushed)
+	}
 	asked = 0
 	a.sync(t)
 	b.sync(t)

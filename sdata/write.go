@@ -164,7 +164,6 @@ func diagnosesTo(d *xmltree.Document, list []Diagnosis, attrs ...string) {
 	d.End()
 }
 
-
 // WriteDiagnoses writes the body of an answer that is an error (core 3.11).
 func WriteDiagnoses(list []Diagnosis) []byte {
 	d := &xmltree.Document{}

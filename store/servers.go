@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"strings"
 
 	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/version"
@@ -157,4 +158,16 @@ func (q *query) ServerReplicas() ([]version.Replica, error) {
 
 func (tx *Tx) renameServers() error {
 	return tx.exec("DELETE FROM node_state WHERE name LIKE 'server/%'")
+}
+
+// ServerNames returns the servers that have changed something here, in alphabetical order.
+func (q *query) ServerNames() ([]string, error) {
+	var out []string
+	err := q.each("SELECT name FROM node_state WHERE name LIKE 'server/%' ORDER BY name", nil, func(rows *sql.Rows) error {
+		var name string
+		err := rows.Scan(&name)
+		out = append(out, strings.TrimPrefix(name, serverReplica))
+		return err
+	})
+	return out, err
 }
