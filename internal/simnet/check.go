@@ -37,6 +37,7 @@ func (n *Net) Check(ctx context.Context) error {
 		wrong = append(wrong, w.check(n, views)...)
 	}
 	wrong = append(wrong, n.checkAccepted(views)...)
+	wrong = append(wrong, n.checkFields(views)...)
 	wrong = append(wrong, n.checkMinted(views)...)
 	wrong = append(wrong, n.checkUnits(views)...)
 	wrong = append(wrong, n.checkClaims(ctx, views)...)

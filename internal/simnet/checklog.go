@@ -45,7 +45,7 @@ func (n *Net) checkLog(x *Node, v view) []error {
 		if err := row.Stamp.Validate(); err != nil {
 			bad("%s: %v", row.Key, err)
 		}
-		if row.Content != nil && !n.bodies[string(row.Content)] {
+		if row.Content != nil && !n.written(row.Key, row.Content) {
 			bad("%s has a content that nobody wrote (invariant 4): %s", row.Key, row.Content)
 		}
 	}
@@ -68,9 +68,10 @@ func (x *Node) checkAudit(v view) []error {
 		said[minted{a.Key, a.Version}] = true
 	}
 	var wrong []error
+	merged := mergedHere(v.conflicts)
 	for _, row := range v.rows {
 		at := minted{row.Key, row.Stamp.Version}
-		if x.own[row.Stamp.Version.Replica] && row.Stamp.Origin == row.Stamp.Version {
+		if x.own[row.Stamp.Version.Replica] && row.Stamp.Origin == row.Stamp.Version && !merged[at] {
 			written[at] = true
 		}
 		if row.Source != "" && !said[at] && x.restored == 0 {
@@ -177,12 +178,12 @@ func (n *Net) checkConflicts(x *Node, v view) []error {
 			stamp   version.Stamp
 			content []byte
 		}{{c.Local, c.LocalContent}, {c.Incoming, c.IncomingContent}} {
-			if side.stamp.Deleted != (len(side.content) == 0) || len(side.content) > 0 && !n.bodies[string(side.content)] {
+			if side.stamp.Deleted != (len(side.content) == 0) || len(side.content) > 0 && !n.written(c.Key, side.content) {
 				bad(c, "a content is not kept (promise 1)")
 			}
 		}
-		if c.Rule == "defer" {
-			continue // it may have waited while a side went on
+		if byPerson(c) {
+			continue
 		}
 		switch in, local := c.Incoming, c.Local; {
 		case in.Vector.Contains(local.Version) || local.Vector.Contains(in.Version):

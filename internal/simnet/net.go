@@ -43,6 +43,7 @@ type Options struct {
 	Clones   bool               // a machine is copied and both go on
 	Above    bool               // a node with a child is put back as a whole machine, which only its child can tell
 	Refer    bool               // resources refer to others, and some nodes hold what refers to what is not there
+	Fields   bool               // edits change single fields, and people resolve in every way
 	Met      bool               // all links have been used before the first edit: later nothing needs a catch-up unless something breaks
 	Policies []reconcile.Policy // each node has one of them for each type
 	Types    []string           // resource types of the edits
@@ -70,13 +71,17 @@ type Net struct {
 	late     []late // requests that the network delivers again, later
 	clones   int    // machines copied
 
+	people *rand.Rand      // who edit fields and resolve
+	values map[string]bool // of fields, that somebody wrote
+	edits  []fieldEdit
+
 	lostConflicts []store.Conflict // rows of databases that were thrown away when an older copy was put back
 }
 
 // New builds a tree of nodes and starts them.
 func New(ctx context.Context, o Options) (*Net, error) {
 	n := &Net{
-		opts: o, rand: stream(o.Seed, 0), inner: []*rand.Rand{stream(o.Seed, 1), stream(o.Seed, 2)}, above: stream(o.Seed, 53), now: time.Date(2026, 1, 1, 8, 0, 0, 0, time.UTC),
+		opts: o, rand: stream(o.Seed, 0), inner: []*rand.Rand{stream(o.Seed, 1), stream(o.Seed, 2)}, above: stream(o.Seed, 53), people: stream(o.Seed, 55), values: map[string]bool{}, now: time.Date(2026, 1, 1, 8, 0, 0, 0, time.UTC),
 		accepted: map[fhir.Key][]*accepted{}, minted: map[kindVersion]feed.Event{}, twice: map[kindVersion]bool{}, bodies: map[string]bool{},
 	}
 	for i := range o.Nodes {
@@ -173,6 +178,9 @@ func (x *Node) edit(ctx context.Context) error {
 		return err
 	}
 	n := x.net
+	if n.opts.Fields {
+		return x.editField(ctx)
+	}
 	if n.opts.Faults && !n.healing && x.luck.IntN(20) == 0 {
 		x.fuse = 1 + x.luck.IntN(12)
 	}
@@ -269,6 +277,8 @@ func (n *Net) step(ctx context.Context) error {
 	case r < 7:
 		_, err := x.pass(ctx, "pull")
 		return err
+	case n.opts.Fields && r == 8 && n.depth == 0:
+		return x.unlessFull(x.resolve(ctx))
 	case r < 9 || n.depth > 0:
 		_, err := x.pass(ctx, "push")
 		return err
@@ -298,6 +308,9 @@ func (x *Node) resolve(ctx context.Context) error {
 }
 
 func (x *Node) resolveOne(ctx context.Context) (bool, error) {
+	if x.net.opts.Fields {
+		return x.resolveFields(ctx)
+	}
 	open, err := x.live.Engine().Store().Conflicts(ctx, openFilter())
 	if err != nil || len(open) == 0 {
 		return false, err

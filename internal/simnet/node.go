@@ -143,7 +143,7 @@ func (x *Node) config() config.Config {
 		c.Push.Types, c.Push.Enabled = x.rules(up)
 	}
 	for t, p := range x.policies {
-		if x.flows[t] == up && (p == reconcile.DestinationWins || p == reconcile.Defer) {
+		if x.flows[t] == up && (p.Names(reconcile.DestinationWins) || p.Names(reconcile.Defer)) {
 			p = reconcile.LastWriterWins // the configuration would be refused
 		}
 		c.Conflicts.Types[t] = p

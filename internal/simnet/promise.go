@@ -201,7 +201,7 @@ func (n *Net) checkDeletion(k fhir.Key, views []view) []error {
 	}
 	for _, v := range views {
 		for _, x := range v.conflicts {
-			if x.Key == k && x.Rule == "defer" {
+			if x.Key == k && byPerson(x) {
 				return nil
 			}
 		}

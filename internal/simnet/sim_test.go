@@ -35,6 +35,13 @@ func options(seed uint64, dir string) Options {
 	if seed >= directedFrom {
 		return directed(seed, dir)
 	}
+	if seed >= fieldsFrom {
+		return fieldWorld(ordinary(seed, dir))
+	}
+	return ordinary(seed, dir)
+}
+
+func ordinary(seed uint64, dir string) Options {
 	r := stream(seed, 50)
 	all := []reconcile.Policy{reconcile.LastWriterWins, reconcile.SourceWins, reconcile.ReplicaPriority, reconcile.DestinationWins, reconcile.Defer}
 	o := Options{
@@ -140,6 +147,12 @@ func TestSim(t *testing.T) {
 			run(t, seed)
 		})
 	}
+	t.Run("fields", func(t *testing.T) {
+		t.Parallel()
+		for seed := uint64(fieldsFrom); seed < fieldsFrom+20; seed++ {
+			run(t, seed)
+		}
+	})
 	for i, w := range worlds() {
 		t.Run(w.name, func(t *testing.T) {
 			t.Parallel()
