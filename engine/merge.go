@@ -105,6 +105,9 @@ func (a *acceptance) merged(p reconcile.Policies, row *store.Conflict, res recon
 		}
 		res.Rule = reconcile.Merging + "," + next.Rule
 	}
+	if row.Reason == "" {
+		row.Reason = "each side changed other elements than the other"
+	}
 	w, err := a.e.prepareMerge(row.Key, body)
 	if err != nil {
 		row.Reason = fmt.Sprintf("the two copies put together are not one that this node takes: %v", err)
