@@ -40,7 +40,7 @@ type fieldEdit struct {
 	field string
 	value string // "" where it took it away
 	was   string
-	all   bool   // it deleted the resource
+	all   bool // it deleted the resource
 }
 
 const fieldCount = 5
@@ -219,7 +219,10 @@ func (n *Net) checkFields(views []view) []error {
 		for _, c := range v.conflicts {
 			local, incoming, ancestor := fields(c.LocalContent), fields(c.IncomingContent), fields(c.AncestorContent)
 			result, there := contents[minted{c.Key, c.Decided}]
-			merged := c.Winner == engine.Merged && c.Actor == "" && there
+			merged := strings.HasPrefix(c.Rule, string(reconcile.Merging)) && !byPerson(c) && !c.Local.Deleted && !c.Incoming.Deleted && there
+			if c.Kind == store.KindIdentity && c.Winner == engine.Merged && c.Actor == "" {
+				wrong = append(wrong, fmt.Errorf("%s: two resources %s that were made independently were merged", n.nodes[i].name, c.Key))
+			}
 			now := fields(result)
 			for f := range fieldCount {
 				name := fmt.Sprintf("f%d", f)
