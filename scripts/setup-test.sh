@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes sure of everything that the tests need beside Go: MariaDB, jing, Chromium, curl, jq, Node, npm packages, the official FHIR
+# Makes sure of everything that the tests need beside Go: MariaDB, jing, Chromium, curl, jq, xmllint, Node, npm packages, the official FHIR
 # examples. What Debian has is installed when it is missing (as root, or with sudo that asks for no password); what cannot be
 # installed here is said in one sentence. Running it again costs well under a second.
 set -euo pipefail
@@ -27,6 +27,7 @@ look() {
   have chromium || missing+=(chromium)
   have curl || missing+=(curl)
   have jq || missing+=(jq) # with curl: the example of a device
+  have xmllint || missing+=(libxml2-utils) # docs/protocols.md
   have gcc || missing+=(gcc libc6-dev) # the race detector links with it
 }
 
