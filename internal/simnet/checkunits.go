@@ -47,8 +47,8 @@ func (n *Net) checkUnits(views []view) []error {
 			continue
 		}
 		for i, v := range views {
-			if n.nodes[i].waits == config.FetchReferences {
-				continue // it asks for what a copy refers to, and that comes alone
+			if n.nodes[i].fetches() {
+				continue // what a copy refers to is asked for, and comes alone
 			}
 			came := 0
 			for _, m := range members {
@@ -67,4 +67,14 @@ func (n *Net) checkUnits(views []view) []error {
 		}
 	}
 	return wrong
+}
+
+// fetches reports whether the node, or one above from which it gets what that has, asks for what copies refer to.
+func (x *Node) fetches() bool {
+	for ; x != nil; x = x.parent {
+		if x.waits == config.FetchReferences {
+			return true
+		}
+	}
+	return false
 }

@@ -12,6 +12,9 @@ func (x *Node) backUpOrRestore(ctx context.Context) error {
 	if x.backup == nil || n.rand.IntN(3) == 0 {
 		return x.backUp(ctx)
 	}
+	if x.backupDoubtful && x.doubtful {
+		return nil // nobody has met the life that the copy is of, so that nobody could tell
+	}
 	// The nonce is put back, too: only the parent can tell, and only one that remembers the node. Where both were put back before they
 	// met again nobody can, nor where the copy is itself of a life that was not found by then (core-review rule 8 has the residual).
 	whole := x.height() == 1 && x.parent != nil && !n.opts.Moves && !x.unmet && n.rand.IntN(2) == 0 && !x.backupDoubtful
@@ -27,7 +30,7 @@ func (x *Node) backUpOrRestore(ctx context.Context) error {
 	if err := x.restore(ctx, whole || awaited); err != nil {
 		return err
 	}
-	x.awaited, x.renamed = awaited, x.renamed || awaited // what its parent has of it cannot be asked before its child goes on
+	x.awaited = awaited
 	for i := n.rand.IntN(8); whole && i > 0; i-- {       // a busy clinic does not wait for its parent to find it
 		if err := x.unlessFull(x.edit(ctx)); err != nil {
 			return err
@@ -36,11 +39,11 @@ func (x *Node) backUpOrRestore(ctx context.Context) error {
 	return nil
 }
 
-// childTells reports whether a child can tell that this node was put back as a whole machine: where there are several, what one takes of the
-// second life before another comes who knows of the first has two contents, and so has what the node gives to its own parent (core-review
-// rule 8 has the residual).
+// childTells reports whether a child can tell that this node was put back as a whole machine: the only one of a node at the top. Where several
+// peers met the node, what one of them takes of the second life before another comes who knows of the first has two contents (core-review rule 8
+// has the residual).
 func (x *Node) childTells() bool {
-	if !x.net.opts.Above || x.unmet || x.twin != nil || x.backupDoubtful {
+	if !x.net.opts.Above || x.parent != nil || x.twin != nil || x.backupDoubtful {
 		return false
 	}
 	var children []*Node
@@ -79,7 +82,7 @@ func (x *Node) restore(ctx context.Context, whole bool) error {
 	if err != nil {
 		return err
 	}
-	x.doubtful, x.renamed = whole, x.renamed || x.backupDoubtful
+	x.doubtful, x.renamed = whole || x.backupDoubtful, x.renamed || x.backupDoubtful
 	for _, o := range n.nodes { // its operator adds the children again that it does not know
 		if o.parent == x {
 			o.unmet = true
