@@ -31,7 +31,7 @@ func (x *Node) backUpOrRestore(ctx context.Context) error {
 		return err
 	}
 	x.awaited = awaited
-	for i := n.rand.IntN(8); whole && i > 0; i-- {       // a busy clinic does not wait for its parent to find it
+	for i := n.rand.IntN(8); whole && i > 0; i-- { // a busy clinic does not wait for its parent to find it
 		if err := x.unlessFull(x.edit(ctx)); err != nil {
 			return err
 		}
