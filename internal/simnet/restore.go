@@ -52,7 +52,7 @@ func (x *Node) childTells() bool {
 			children = append(children, o)
 		}
 	}
-	return len(children) == 1 && !children[0].unmet && children[0].twin == nil
+	return len(children) == 1 && !children[0].unmet && children[0].restored == 0 && children[0].twin == nil
 }
 
 // heard notes that a pass of a child went well.
