@@ -26,6 +26,7 @@ import (
 	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/store"
 	"github.com/tributary-sync/tributary/syncerr"
+	"github.com/tributary-sync/tributary/version"
 )
 
 // LinkType is how audit rows name what came by a stick.
@@ -47,6 +48,8 @@ type Config struct {
 	Clock func() time.Time
 	// Side says how this node stands to a peer.
 	Side func(ctx context.Context, p store.CarryPeer) (Side, error)
+	// Parent returns the parent's replica, empty where there is none or it was not met, and the name under which holds show it.
+	Parent func(ctx context.Context) (version.Replica, string)
 	// Restored is told what shows that this node's database is an older copy of itself: the epoch of the log that a peer remembers, empty
 	// where it is this one, and up to which sequence the log is certainly the one that the peer has. It gives the node a new identity.
 	Restored func(ctx context.Context, why, epoch string, sure uint64) error
@@ -125,6 +128,28 @@ func (c *Carrier) link(p store.CarryPeer, s Side, run string) engine.Link {
 		l.Follows = func(t string) bool { return fhir.Selected(s.Sends, t) }
 	}
 	return l
+}
+
+// deciders returns the replicas of the nodes that decide for this one, each with the name under which holds show it.
+func (c *Carrier) deciders(ctx context.Context) (map[version.Replica]string, error) {
+	peers, err := c.eng.Store().CarryPeers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := map[version.Replica]string{}
+	if parent, url := c.cfg.Parent(ctx); parent != "" {
+		out[parent] = url
+	}
+	for _, p := range peers {
+		s, err := c.cfg.Side(ctx, p)
+		if err != nil {
+			return nil, err
+		}
+		if r := p.State.Said.Replica; r != "" && c.decides(p, s) == p.PublicKey {
+			out[r] = s.Link.Peer
+		}
+	}
+	return out, nil
 }
 
 // scope names the types that a list is made for; a place in a list of another scope does not fit.

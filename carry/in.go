@@ -12,6 +12,7 @@ import (
 	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/store"
 	"github.com/tributary-sync/tributary/syncerr"
+	"github.com/tributary-sync/tributary/version"
 )
 
 // What engine.Accept is given at once; a transaction stays together.
@@ -66,8 +67,8 @@ func (c *Carrier) check(ctx context.Context, manifest []byte) (Manifest, store.C
 	}
 	for _, text := range p.State.Heads {
 		if h, err := store.ParseLogHead(text); err == nil && h.Cursor == heads[0].Cursor && h.Check != heads[0].Check {
-			return deny("Stop one of the two machines; run `tributary init` in an empty folder there and introduce it anew",
-				"node %s has two logs that differ at change %s: two copies of its database write sticks", p.Name, h.Cursor)
+			return deny("Bring it a stick from here first: if it was put back, it then takes a new identity. If two machines run, stop one, run `tributary init` in an empty folder there and introduce it anew",
+				"node %s has two logs that differ at change %s: it was put back to an earlier state, or two copies of its database write sticks", p.Name, h.Cursor)
 		}
 	}
 	return m, p, side, c.recall(ctx, m, heads[1:])
@@ -90,14 +91,17 @@ func (c *Carrier) recall(ctx context.Context, m Manifest, heads []store.LogHead)
 	missing := store.LogHead{}
 	err := c.eng.Store().Read(ctx, func(r *store.Reader) error {
 		for _, h := range heads {
+			if h.Epoch != r.Identity().Epoch {
+				continue // of another life of this database, which wrote under another replica; what it has of this one, its knowledge tells
+			}
 			has, err := r.Has(h)
-			switch {
-			case err != nil:
+			if err != nil {
 				return err
-			case !has:
-				missing = h
-			case h.Epoch == r.Identity().Epoch:
+			}
+			if has {
 				sure = max(sure, h.Seq)
+			} else {
+				missing = h
 			}
 		}
 		return nil
@@ -150,12 +154,17 @@ type taker struct {
 	part   func(int) ([]byte, error)
 	bytes  int64
 	taking store.Taking
-	known  []feed.Known // what the writer knows
-	text   []byte       // the same as it is kept
+	above  map[version.Replica]string // who decides for this node, by the replicas that they have
+	known  []feed.Known               // what the writer knows
+	text   []byte                     // the same as it is kept
 }
 
 func (t *taker) all(ctx context.Context) error {
 	if err := t.Open(ctx); err != nil {
+		return err
+	}
+	var err error
+	if t.above, err = t.deciders(ctx); err != nil {
 		return err
 	}
 	t.taking = store.Taking{Bundle: t.m.Bundle, Covers: t.covers()}
@@ -227,7 +236,7 @@ func (t *taker) knowledge(ctx context.Context, text []byte) error {
 
 func (t *taker) link() engine.Link {
 	l := t.Carrier.link(t.p, t.side, t.Run.ID)
-	l.Epoch = t.m.Epoch
+	l.Epoch, l.Above = t.m.Epoch, t.above
 	return l
 }
 
@@ -341,7 +350,7 @@ func (t *taker) end(ctx context.Context) error {
 			t.taking.Done = len(t.m.Parts)
 			s.Taking = t.taking
 			if newest {
-				s.Said = store.CarrySaid{Serial: t.m.Serial, Epoch: t.m.Epoch, Asks: t.m.Wants, Place: t.m.Place, Read: t.m.Read}
+				s.Said = store.CarrySaid{Serial: t.m.Serial, Replica: t.m.Replica, Epoch: t.m.Epoch, Asks: t.m.Wants, Place: t.m.Place, Read: t.m.Read}
 			}
 			if t.m.Whole && t.taking.Covers {
 				s.Place, s.Read = store.CarryPlace{}, t.m.End
@@ -387,20 +396,26 @@ func (t *taker) newer(ctx context.Context, h store.LogHead) (store.LogHead, erro
 	return h, nil
 }
 
-// remember adds a head to those of a log that are known, in the order of their sequences; those of another log go.
+// remember adds a head to those that are known of a peer's logs: the newest ones, and the last of each log before.
 func remember(known []string, h store.LogHead) []string {
 	if h.IsZero() {
 		return known
 	}
-	heads := []store.LogHead{h}
+	var before, heads []store.LogHead
 	for _, text := range known {
-		if k, err := store.ParseLogHead(text); err == nil && k.Epoch == h.Epoch && k != h {
+		k, err := store.ParseLogHead(text)
+		switch {
+		case err != nil || k == h:
+		case k.Epoch == h.Epoch:
 			heads = append(heads, k)
+		default:
+			before = append(slices.DeleteFunc(before, func(o store.LogHead) bool { return o.Epoch == k.Epoch }), k)
 		}
 	}
+	heads = append(heads, h)
 	slices.SortFunc(heads, func(a, b store.LogHead) int { return cmp.Compare(a.Seq, b.Seq) })
 	var out []string
-	for _, k := range heads[max(0, len(heads)-maxHeads):] {
+	for _, k := range slices.Concat(before[max(0, len(before)-maxHeads/2):], heads[max(0, len(heads)-maxHeads/2):]) {
 		out = append(out, k.String())
 	}
 	return out

@@ -94,8 +94,8 @@ func (w *writer) held(ctx context.Context) error {
 				}
 			}
 		}
-		if w.has(store.Row{Event: h.Event()}) {
-			continue
+		if h.Peer != w.side.Link.Peer || w.has(store.Row{Event: h.Event()}) {
+			continue // it came from another one, who decides about it
 		}
 		if err := w.add(ctx, []feed.Event{h.Event()}, w.end); err != nil || w.full {
 			return err

@@ -307,6 +307,7 @@ type acceptance struct {
 	receipts []feed.Receipt
 	inUnit   string // the transaction whose changes are being taken
 	gave     map[string]uint64
+	bodies   map[fhir.Key][]byte // contents that were taken in this transaction
 }
 
 // unit gives each member its fate. One refused member refuses all of them.

@@ -25,8 +25,8 @@ func (a *acceptance) one(in incoming) (result feed.Result, conflict string, err 
 		}
 	}
 	verdict := reconcile.Decide(local, in.Stamp)
-	if verdict.Rival() && a.link.follower(in.Key.Type) {
-		return feed.Held, "", a.hold(in, cur)
+	if from, above := a.link.decider(in); above && verdict.Rival() {
+		return feed.Held, "", a.hold(in, cur, from)
 	}
 	switch verdict {
 	case reconcile.Already:
@@ -69,7 +69,31 @@ func (a *acceptance) take(in incoming, local, s version.Stamp) error {
 	if !local.IsZero() && local.SameContent(s) {
 		c.Content = nil
 	}
+	a.noteBody(c, in.Content)
 	return a.put(c)
+}
+
+// noteBody remembers what a row of this transaction holds: it is not to be read before the commit.
+func (a *acceptance) noteBody(c store.Change, body []byte) {
+	if c.Content == nil {
+		return
+	}
+	if a.bodies == nil {
+		a.bodies = map[fhir.Key][]byte{}
+	}
+	a.bodies[c.Key] = body
+}
+
+// body returns the content of the copy that stands, also where this transaction has taken it: what it wrote is not to be read yet.
+func (a *acceptance) body(k fhir.Key, local version.Stamp) ([]byte, error) {
+	if local.Deleted {
+		return nil, nil
+	}
+	if b, ok := a.bodies[k]; ok {
+		return b, nil
+	}
+	mine, _, err := a.tx.Get(k)
+	return mine.Body, err
 }
 
 // put writes a row. All rows that a transaction of the author leads to stay together: they carry its unit.
@@ -127,12 +151,13 @@ func (a *acceptance) decide(in incoming, local version.Stamp, incomingWins bool)
 	}
 	s.Version, s.Vector = v, local.Vector.Union(in.Stamp.Vector).With(v)
 	c := store.Change{Key: in.Key, Action: actionOf(s), Stamp: s, Content: content}
+	a.noteBody(c, in.Content)
 	return a.put(c)
 }
 
 // conflict asks the policy of the type. Both copies are kept in sync_conflict whoever wins.
 func (a *acceptance) conflict(in incoming, local version.Stamp) (feed.Result, string, error) {
-	mine, _, err := a.tx.Get(in.Key)
+	mine, err := a.body(in.Key, local)
 	if err != nil {
 		return "", "", err
 	}
@@ -140,7 +165,7 @@ func (a *acceptance) conflict(in incoming, local version.Stamp) (feed.Result, st
 	names := named(a.tx, &unread)
 	res := a.e.cfg.Policies.Resolve(in.Key.Type, local, in.Stamp, names)
 	row := store.Conflict{
-		Key: in.Key, Status: store.ConflictDecided, Peer: a.link.Peer, Local: local, LocalContent: mine.Body, Incoming: in.Stamp, IncomingContent: in.Content,
+		Key: in.Key, Status: store.ConflictDecided, Peer: a.link.Peer, Local: local, LocalContent: mine, Incoming: in.Stamp, IncomingContent: in.Content,
 	}
 	if err := a.origins(&row); err != nil {
 		return "", "", err
@@ -192,19 +217,18 @@ func (a *acceptance) deferred(row store.Conflict) (feed.Result, string, error) {
 }
 
 // hold sets the copy aside until the parent has decided: a follower never decides.
-func (a *acceptance) hold(in incoming, cur store.Current) error {
+func (a *acceptance) hold(in incoming, cur store.Current, from string) error {
 	content := in.Content
 	if content == nil && !in.Stamp.Deleted {
-		mine, _, err := a.tx.Get(in.Key) // it came as a stamp: its content is the one that is here
-		if err != nil {
+		var err error
+		if content, err = a.body(in.Key, cur.Stamp); err != nil { // it came as a stamp: its content is the one that is here
 			return err
 		}
-		content = mine.Body
 	}
 	if cur.Stamp.Vector.Contains(in.Stamp.Version) {
 		return nil
 	}
-	return a.tx.Hold(store.Held{Key: in.Key, Peer: a.link.Peer, Action: in.Action, Stamp: in.Stamp, Content: content})
+	return a.tx.Hold(store.Held{Key: in.Key, Peer: from, Action: in.Action, Stamp: in.Stamp, Content: content})
 }
 
 // Lacking returns which of the events that came without content need one: those that Decide would not drop and whose content
@@ -308,6 +332,15 @@ func (e *Engine) DecideHolds(ctx context.Context, link Link) error {
 	}
 	_, err = e.Accept(ctx, Batch{Link: link, Events: events, aside: true})
 	return err
+}
+
+// decider returns the node that decides between an incoming copy and the one here, as holds show it; false where this node does.
+func (l Link) decider(in incoming) (string, bool) {
+	if l.follower(in.Key.Type) {
+		return l.Peer, true
+	}
+	from, above := l.Above[in.Stamp.Version.Replica]
+	return from, above
 }
 
 // settles reports whether a hold is this node's to decide because of how it stands to the peer of the link: what came by a stick concerns nobody else.

@@ -56,13 +56,16 @@ func (e *Engine) Limit() int { return e.limit }
 
 // Link is the other end of an exchange as a decision sees it.
 type Link struct {
-	Peer       string                         // node name, for the audit
-	Child      string                         // participant id of the child that pushed; empty for the parent
-	Epoch      string                         // the parent's present epoch; empty for a child
-	Follows    func(resourceType string) bool // this node pushes the type to the peer, which therefore decides
-	Pulls      func(resourceType string) bool // this node pulls the type from the peer; nil for all
-	Server     string                         // name of a server that knows no stamps; empty for nodes
-	Stick      string                         // id of a node that is neither parent nor child and is met by sticks alone
+	Peer    string                         // node name, for the audit
+	Child   string                         // participant id of the child that pushed; empty for the parent
+	Epoch   string                         // the parent's present epoch; empty for a child
+	Follows func(resourceType string) bool // this node pushes the type to the peer, which therefore decides
+	Pulls   func(resourceType string) bool // this node pulls the type from the peer; nil for all
+	Server  string                         // name of a server that knows no stamps; empty for nodes
+	Stick   string                         // id of a node that is neither parent nor child and is met by sticks alone
+	// Above names, by replica, the nodes that decide for this one, as holds show them: a rival that one of them made is held, whoever brings it. Where
+	// sticks make a ring, this node and the one above would else decide about each other's decisions for ever.
+	Above      map[version.Replica]string
 	ParentURL  string
 	ClientName string                           // client that moved it: node, fhir, rest
 	Client     func(resourceType string) string // the same by type, where it is not the same for all

@@ -157,5 +157,7 @@ func (a *acceptance) writeMerge(key fhir.Key, seen version.Vector, w authoring) 
 		return err
 	}
 	s := version.Stamp{Version: v, Vector: seen.With(v), Author: v.Replica, Authored: a.tx.Now(), Origin: v, Hash: w.hash}
-	return a.put(store.Change{Key: key, Action: feed.Updated, Stamp: s, Content: w.packed})
+	c := store.Change{Key: key, Action: feed.Updated, Stamp: s, Content: w.packed}
+	a.noteBody(c, w.Body.Body)
+	return a.put(c)
 }

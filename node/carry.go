@@ -7,12 +7,13 @@ import (
 	"github.com/tributary-sync/tributary/engine"
 	"github.com/tributary-sync/tributary/feed"
 	"github.com/tributary-sync/tributary/store"
+	"github.com/tributary-sync/tributary/version"
 )
 
 // newCarrier wires the exchange by sticks.
 func newCarrier(n *Node) *carry.Carrier {
 	return carry.New(n.engine, carry.Config{
-		Node: n.cfg.Node.Name, Key: n.keys.private, Clock: n.deps.Clock, Side: n.side, Restored: n.restoredByStick,
+		Node: n.cfg.Node.Name, Key: n.keys.private, Clock: n.deps.Clock, Side: n.side, Parent: n.above, Restored: n.restoredByStick,
 	})
 }
 
@@ -43,6 +44,18 @@ func (n *Node) side(ctx context.Context, p store.CarryPeer) (carry.Side, error) 
 	}
 	types := p.State.Types
 	return carry.Side{Sends: types, Wants: types, Link: engine.Link{Peer: store.StickPeer(p.Name), Stick: p.ID}}, nil
+}
+
+// above returns the parent, which decides for this node.
+func (n *Node) above(ctx context.Context) (version.Replica, string) {
+	if n.link == nil {
+		return "", ""
+	}
+	met, err := n.store.Participants(ctx, store.KindParent)
+	if err != nil || len(met) == 0 {
+		return "", ""
+	}
+	return met[0].Replica, n.cfg.Parent.URL
 }
 
 // restoredByStick is told by a stick that this database is an older copy of itself. What the parent confirms, where it can be asked, keeps its name.

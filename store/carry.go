@@ -38,11 +38,12 @@ type CarryState struct {
 
 // CarrySaid is what a peer said of itself in its newest bundle that was taken.
 type CarrySaid struct {
-	Serial uint64      `json:"serial"`
-	Epoch  string      `json:"epoch"` // of its log
-	Asks   []string    `json:"asks,omitempty"`
-	Place  CarryPlace  `json:"place,omitzero"` // how far it has come in what this node writes
-	Read   feed.Cursor `json:"read,omitzero"`  // up to where it has this node's log
+	Serial  uint64          `json:"serial"`
+	Replica version.Replica `json:"replica,omitempty"`
+	Epoch   string          `json:"epoch"` // of its log
+	Asks    []string        `json:"asks,omitempty"`
+	Place   CarryPlace      `json:"place,omitzero"` // how far it has come in what this node writes
+	Read    feed.Cursor     `json:"read,omitzero"`  // up to where it has this node's log
 }
 
 // CarryPlace is a place in what a node writes: in a list of copies, or behind a sequence of its log. The zero place is the begin of a list.

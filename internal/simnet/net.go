@@ -47,6 +47,7 @@ type Options struct {
 	Met      bool               // all links have been used before the first edit: later nothing needs a catch-up unless something breaks
 	Policies []reconcile.Policy // each node has one of them for each type
 	Types    []string           // resource types of the edits
+	sticks   bool               // everybody meets everybody by sticks
 	World    *world             // what is done is not drawn step by step: it is the play of a directed world
 	Log      io.Writer
 }

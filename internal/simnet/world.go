@@ -42,6 +42,9 @@ func (x *Node) rules(way flow) ([]config.TypeRule, bool) {
 
 // reaches reports whether what is written of a type at the node comes to o.
 func (x *Node) reaches(o *Node, resourceType string) bool {
+	if x.net.opts.sticks {
+		return true
+	}
 	for a := x; ; a = a.parent {
 		if a.above(o) {
 			for ; o != a; o = o.parent {
@@ -69,6 +72,9 @@ func (n *Net) shared(resourceType string) bool {
 
 // plain reports whether nothing ever changed about who syncs what with whom.
 func (n *Net) plain() bool {
+	if n.opts.sticks && len(n.nodes) > 2 {
+		return false // several nodes decide, as where nodes move
+	}
 	return n.restored == 0 && !n.opts.Moves && !n.opts.OneWay && !n.opts.Filters
 }
 
