@@ -27,7 +27,8 @@ func (b *batch) failed() bool { return b.err != nil }
 
 // tracking tells how far it has come.
 func (b *batch) tracking(now time.Time) Tracking {
-	t := Tracking{Phase: "Synchronizing", PhaseDetail: b.job.Type, Elapsed: max(0, now.Sub(b.started).Seconds()), PollingMillis: 200}
+	t := Tracking{Phase: "Synchronizing", PhaseDetail: b.job.Type, Elapsed: max(0, now.Sub(b.started).Seconds())}
+	t.PollingMillis = int(min(max(t.Elapsed*500, 20), 1000)) // half of what it has taken, so that a short one is not waited for
 	if b.total > 0 {
 		t.Progress = 100 * float64(b.done) / float64(b.total)
 	}
