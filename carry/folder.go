@@ -195,20 +195,32 @@ func (f *Folder) Cards() ([][]byte, error) {
 	return out, nil
 }
 
+// To is for whom a bundle is: a node's name and key, and the newest of its bundles that this node has taken to its end.
+type To struct {
+	Name, Key string
+	Taken     uint64
+}
+
 // Out writes a bundle of a node with the key own for a peer. free returns how many bytes are free on the stick, negative where that cannot be told;
-// limit bounds what is written further, 0 for no bound. The bundle for the peer that stood there stays until the new one is whole, unless there is
+// limit bounds what is written further, 0 for no bound. Where room is short, what the peer sent and this node has taken makes room. The bundle for the peer that stood there stays until the new one is whole, unless there is
 // no room for both.
-func (f *Folder) Out(ctx context.Context, n Node, own, peer, key string, free func() int64, limit int64) (Written, error) {
+func (f *Folder) Out(ctx context.Context, n Node, own string, to To, free func() int64, limit int64) (Written, error) {
 	const op = "write the stick"
-	dir := path.Join(Tag(own), Tag(key))
+	dir := path.Join(Tag(own), Tag(to.Key))
 	if err := f.root.MkdirAll(dir, 0o755); err != nil {
 		return Written{}, failed(op, err)
 	}
-	old, had, err := f.tidy(dir, own, key)
+	old, had, err := f.tidy(dir, own, to.Key)
 	if err != nil {
 		return Written{}, err
 	}
 	space := room(free(), limit)
+	if space > 0 && space < leastRoom {
+		if err := f.spend(path.Join(Tag(to.Key), Tag(own)), to); err != nil {
+			return Written{}, failed(op, err)
+		}
+		space = room(free(), limit)
+	}
 	if had && space > 0 && space < old.Size()*5/4+leastRoom {
 		if err := f.drop(dir, nil); err != nil { // all of what it holds, and more, is in the new one
 			return Written{}, failed(op, err)
@@ -216,7 +228,7 @@ func (f *Folder) Out(ctx context.Context, n Node, own, peer, key string, free fu
 		space = room(free(), limit)
 	}
 	for {
-		w, written, err := f.out(ctx, n, dir, peer, space)
+		w, written, err := f.out(ctx, n, dir, to.Name, space)
 		if err == nil {
 			return w, f.finish(dir, w.Manifest)
 		}
@@ -225,6 +237,19 @@ func (f *Folder) Out(ctx context.Context, n Node, own, peer, key string, free fu
 		}
 		space = written - leastSpace // there was less room than the system had said
 	}
+}
+
+// spend removes the bundle of a peer that this node has taken.
+func (f *Folder) spend(dir string, from To) error {
+	b, err := f.read(path.Join(dir, manifestFile), maxManifest)
+	if err != nil {
+		return nil // there is none
+	}
+	m, err := ReadManifest(b)
+	if err != nil || m.Key != from.Key || m.Serial > from.Taken {
+		return nil // what is not known to be taken stays
+	}
+	return f.drop(dir, nil)
 }
 
 func failedOut(op string, err error) error {

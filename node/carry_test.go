@@ -87,7 +87,7 @@ func unbounded() int64 { return -1 }
 func (r *running) out(t *testing.T, dir string, to *running, limit int64) carry.Written {
 	t.Helper()
 	_, n := r.sticks(t)
-	w, err := openStick(t, dir).Out(t.Context(), n, r.key(t), to.cfg.Node.Name, to.key(t), unbounded, limit)
+	w, err := openStick(t, dir).Out(t.Context(), n, r.key(t), carry.To{Name: to.cfg.Node.Name, Key: to.key(t)}, unbounded, limit)
 	if err != nil {
 		t.Fatalf("%s out: %v", r.cfg.Node.Name, err)
 	}
@@ -337,9 +337,20 @@ func TestSmallStick(t *testing.T) {
 	}
 	sticksAgree(t, a, b)
 	_, n := a.sticks(t)
-	_, err := openStick(t, dir).Out(t.Context(), n, a.key(t), "clinic", b.key(t), func() int64 { return 100 << 10 }, 0)
+	_, err := openStick(t, dir).Out(t.Context(), n, a.key(t), carry.To{Name: "clinic", Key: b.key(t)}, func() int64 { return 100 << 10 }, 0)
 	if syncerr.KindOf(err) != syncerr.StorageFull {
 		t.Errorf("a full stick: %v", err)
+	}
+	// What the clinic has taken makes room for its answer, and what it has not stays.
+	a.write(t, "Patient", "more", noise(900_000))
+	a.out(t, dir, b, 0)
+	before, taken := sizeOf(t, dir), b.in(t, dir)[0].Serial
+	_, n = b.sticks(t)
+	for _, to := range []carry.To{{Name: "district", Key: a.key(t), Taken: taken - 1}, {Name: "district", Key: a.key(t), Taken: taken}} {
+		_, err := openStick(t, dir).Out(t.Context(), n, b.key(t), to, func() int64 { return 1_300_000 - sizeOf(t, dir) }, 0)
+		if gone := sizeOf(t, dir) < before-500_000; gone != (to.Taken == taken) || gone != (err == nil) {
+			t.Errorf("bundle %d, taken up to %d: gone %v, %v", taken, to.Taken, gone, err)
+		}
 	}
 }
 

@@ -148,7 +148,7 @@ func TestStickFailsWhileWritten(t *testing.T) {
 	_, n := a.sticks(t)
 	f := openStick(t, dir)
 	for _, why := range []error{syscall.ENOSPC, syscall.EIO} {
-		_, err := f.Out(t.Context(), failing{n, why}, a.key(t), "clinic", b.key(t), unbounded, 0)
+		_, err := f.Out(t.Context(), failing{n, why}, a.key(t), carry.To{Name: "clinic", Key: b.key(t)}, unbounded, 0)
 		if want := map[error]syncerr.Kind{syscall.ENOSPC: syncerr.StorageFull, syscall.EIO: syncerr.Transient}[why]; syncerr.KindOf(err) != want {
 			t.Errorf("%v: %v", why, err)
 		}

@@ -111,7 +111,7 @@ func (a *app) carryOutCommand() *cobra.Command {
 			defer f.Close()
 			var all []carry.Written
 			for _, p := range peers {
-				w, err := f.Out(ctx, l.sticks, known.PublicKey, p.Name, p.PublicKey, func() int64 { return freeOn(args[0]) }, int64(limit))
+				w, err := f.Out(ctx, l.sticks, known.PublicKey, carry.To{Name: p.Name, Key: p.PublicKey, Taken: p.In}, func() int64 { return freeOn(args[0]) }, int64(limit))
 				if err != nil {
 					return fmt.Errorf("for %s: %w", p.Name, err)
 				}

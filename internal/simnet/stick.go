@@ -233,7 +233,7 @@ func (c *courier) writeTo(ctx context.Context, x, to *Node, stick string, limit 
 	if c.faulty() && c.r.IntN(8) == 0 {
 		broken.at = 1 + c.r.IntN(3)
 	}
-	w, err := f.Out(ctx, broken, publicKey(x), to.as, publicKey(to), func() int64 { return -1 }, limit)
+	w, err := f.Out(ctx, broken, publicKey(x), carry.To{Name: to.as, Key: publicKey(to)}, func() int64 { return -1 }, limit)
 	x.fuse = 0
 	c.logf("%s writes %s for %s: %d changes, whole %v, %v", x.name, filepath.Base(stick), to.name, w.Manifest.Lines(carry.Changes), w.Whole, err)
 	if err != nil && !errors.Is(err, errCrash) && !(broken.at > 0 && syncerr.KindOf(err) == syncerr.Transient) {
