@@ -19,6 +19,9 @@ import (
 
 var oneSeed = flag.Uint64("seed", 0, "run this seed alone and print every step")
 
+// committed is how many random seeds run always, from 1 on: with those that found something and six of each world 200.
+const committed = 115
+
 // found are seeds that found what was wrong once, of long runs.
 var found = [...]uint64{
 	1002553, // a request of a copy of a machine that was under way while the other copy was heard
@@ -135,7 +138,7 @@ func TestSim(t *testing.T) {
 		}
 		return
 	}
-	for seed := uint64(1); seed <= 50; seed++ {
+	for seed := uint64(1); seed <= committed; seed++ {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			t.Parallel()
 			run(t, seed)
