@@ -98,7 +98,7 @@ func (c *Control) Held(ctx context.Context, limit int) ([]Held, error) {
 }
 
 // Sync runs a pass now and returns its runs once they have ended. It returns a Usage error for a direction other than Pull,
-// Push and Both, and where this node has no parent.
+// Push and Both, and where this node has no parent, no server beside it and no SData target.
 func (c *Control) Sync(ctx context.Context, direction string) ([]audit.Run, error) {
 	if direction == "" {
 		direction = Both
@@ -106,7 +106,7 @@ func (c *Control) Sync(ctx context.Context, direction string) ([]audit.Run, erro
 	switch {
 	case direction != Pull && direction != Push && direction != Both:
 		return nil, syncerr.New(syncerr.Usage, "sync", "%.40q is none of %s, %s and %s", direction, Pull, Push, Both)
-	case c.cfg.Parent.URL == "":
+	case c.cfg.Parent.URL == "" && len(c.cfg.Servers) == 0 && len(c.cfg.SData) == 0:
 		return nil, syncerr.New(syncerr.Usage, "sync", "this node has no parent").
 			WithHint("It stands at the top: its children come to it by themselves. To sync with another node, set parent.url")
 	case c.passes == nil:

@@ -37,7 +37,7 @@ func targets(urls ...string) func(*config.Config) {
 
 func (h *host) sync(t *testing.T) (applied int64) {
 	t.Helper()
-	runs, err := h.Sync(t.Context(), "push")
+	runs, err := h.Control().Sync(t.Context(), "push")
 	if err != nil {
 		t.Fatal(err)
 	}
