@@ -19,7 +19,8 @@ func (m *merger) list(at place, typ string, a, l, r elem) elem {
 	rows, byLeft, byRight := rowsOf(typ, as, ls, rs)
 	oneSided := same(l, a) || same(r, a)
 	whole := typ == "Dosage" || fhir.IsPrimitive(typ) // their order means something, and a dose is said by all of them
-	if !oneSided && (typ == "Dosage" || replaced(rows) || whole && movedTwice(rows)) {
+	// The url of an extension is its name, which nobody corrects: another one is another element.
+	if !oneSided && (typ == "Dosage" || typ != "Extension" && replaced(rows) || whole && movedTwice(rows)) {
 		return m.settle(at, a, l, r, true)
 	}
 	values := make([]elem, len(rows))

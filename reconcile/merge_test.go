@@ -183,6 +183,9 @@ func TestMerge(t *testing.T) {
 			patient(`"active":true,"extension":[{"url":"r","valueString":"a"}]`), "",
 			[]string{"Patient.extension[left:0].value"},
 		}, {
+			"both sides drop an extension, one adds another", patient(`"extension":[{"url":"a","valueCode":"1"}],"active":true`), patient(`"active":false`),
+			patient(`"extension":[{"url":"b","valueCode":"2"}],"active":true`), patient(`"extension":[{"url":"b","valueCode":"2"}],"active":false`), nil,
+		}, {
 			"a document without FHIR form", `{"uuid":"u","name":"A","states":[{"uuid":"1","n":1},{"uuid":"2","n":null}]}`,
 			`{"uuid":"u","name":"B","states":[{"uuid":"1","n":1},{"uuid":"2","n":null}]}`, `{"uuid":"u","name":"A","states":[{"uuid":"2","n":2.0},{"uuid":"1","n":1}]}`,
 			`{"uuid":"u","name":"B","states":[{"uuid":"2","n":2.0},{"uuid":"1","n":1}]}`, nil,

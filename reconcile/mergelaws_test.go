@@ -53,7 +53,7 @@ type spot struct {
 }
 
 func spots(at string, v gjson.Result, item bool, out []spot) []spot {
-	if name := at[strings.LastIndexByte(at, '/')+1:]; name != "" && name != "resourceType" && name != "div" && !strings.HasPrefix(name, "_") {
+	if name := at[strings.LastIndexByte(at, '/')+1:]; name != "" && name != "resourceType" && name != "div" && name != "url" && !strings.HasPrefix(name, "_") {
 		s := spot{at: at, raw: v.Raw, item: item}
 		if v.IsArray() {
 			s.of = len(v.Array())

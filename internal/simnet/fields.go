@@ -36,7 +36,7 @@ func fieldWorld(o Options) Options {
 // fieldEdit is one field that an application changed, as it was told to be safe.
 type fieldEdit struct {
 	key   fhir.Key
-	write *accepted
+	write *accepted // nil where its application had no answer: it may have been written or not
 	field string
 	value string // "" where it took it away
 	was   string
@@ -80,6 +80,9 @@ func (x *Node) editField(ctx context.Context) error {
 	}
 	edit := fieldEdit{key: k, field: fmt.Sprintf("f%d", n.people.IntN(fieldCount)), all: n.people.IntN(12) == 0}
 	write := engine.Write{Op: engine.Delete, Key: k}
+	if edit.all && cur.Body == nil {
+		return nil // it is not there
+	}
 	if !edit.all {
 		now := fields(cur.Body)
 		edit.was = now[edit.field]
@@ -90,6 +93,9 @@ func (x *Node) editField(ctx context.Context) error {
 			edit.value = "often"
 		default:
 			edit.value = fmt.Sprint(n.people.IntN(1_000_000_000))
+		}
+		if edit.value == edit.was {
+			return nil // it changes nothing
 		}
 		if edit.value != "" {
 			now[edit.field] = edit.value
@@ -103,10 +109,12 @@ func (x *Node) editField(ctx context.Context) error {
 		x.fuse = 1 + x.luck.IntN(12)
 	}
 	before := len(n.accepted[k])
-	if err := x.author(ctx, []engine.Write{write}); err != nil || len(n.accepted[k]) == before {
+	if err := x.author(ctx, []engine.Write{write}); err != nil {
 		return err
 	}
-	edit.write = n.accepted[k][before]
+	if len(n.accepted[k]) > before {
+		edit.write = n.accepted[k][before]
+	}
 	n.edits = append(n.edits, edit)
 	return nil
 }
@@ -242,7 +250,7 @@ func (n *Net) checkFields(views []view) []error {
 		}
 	}
 	for _, e := range n.edits {
-		if e.all || e.write.lost || lost[e.key.String()+" "+e.field+" "+e.value] || n.overwritten(e) {
+		if e.all || e.write == nil || e.write.lost || lost[e.key.String()+" "+e.field+" "+e.value] || n.overwritten(e) {
 			continue
 		}
 		for i, v := range views {
@@ -257,10 +265,10 @@ func (n *Net) checkFields(views []view) []error {
 	return wrong
 }
 
-// overwritten reports whether an application that had seen an edit changed the field again, or deleted the resource.
+// overwritten reports whether an application that had seen an edit changed the field again, or deleted the resource, or may have.
 func (n *Net) overwritten(e fieldEdit) bool {
 	return slices.ContainsFunc(n.edits, func(o fieldEdit) bool {
-		return o.key == e.key && o.write != e.write && (o.all || o.field == e.field) && o.write.stamp.Vector.Contains(e.write.stamp.Version)
+		return o.key == e.key && o.write != e.write && (o.all || o.field == e.field) && (o.write == nil || o.write.stamp.Vector.Contains(e.write.stamp.Version))
 	})
 }
 
