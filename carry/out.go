@@ -244,14 +244,15 @@ func (w *writer) receipts(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	half := w.space / 2
 	for _, r := range all {
 		if w.plain.Len() >= w.target() {
 			if err := w.flush(Receipts); err != nil {
 				return err
 			}
-		}
-		if w.full {
-			return noSpace(w.space, leastSpace+int64(len(all))*64) // a reader that is not told has to be told by a larger stick
+			if w.full || w.bounded && w.space < half { // the rest of the room is for changes, and these are told by the next one
+				return w.eng.Store().Write(ctx, func(tx *store.Tx) error { return tx.UnsendCarryReceipts(w.p.ID, r.Key) })
+			}
 		}
 		if err := w.encoder().Receipt(r); err != nil {
 			return err

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 
 	"github.com/tributary-sync/tributary/feed"
+	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/syncerr"
 	"github.com/tributary-sync/tributary/version"
 )
@@ -164,6 +165,11 @@ func (tx *Tx) KeepCarryReceipts(peer string, receipts []feed.Receipt) error {
 // SendCarryReceipts notes that a bundle tells all receipts of a peer that were not told before.
 func (tx *Tx) SendCarryReceipts(peer string, serial uint64) error {
 	return tx.exec("UPDATE carry_receipt SET sent = ? WHERE peer = ? AND sent = 0", serial, peer)
+}
+
+// UnsendCarryReceipts notes that the receipts of a peer from a key on, in the order of CarryReceipts, are still to be told.
+func (tx *Tx) UnsendCarryReceipts(peer string, from fhir.Key) error {
+	return tx.exec("UPDATE carry_receipt SET sent = 0 WHERE peer = ? AND (type > ? OR type = ? AND id >= ?)", peer, from.Type, from.Type, from.ID)
 }
 
 // EndCarryReceipts drops the receipts that a peer has been told by a bundle.

@@ -70,6 +70,14 @@ func TestConformanceCarry(t *testing.T) {
 		if got := told(5); len(got) != 1 || got[0].Key.ID != "p4" {
 			t.Errorf("after it took bundle 4: %+v", got)
 		}
+		w.do(func(tx *store.Tx) error { return tx.UnsendCarryReceipts(p.ID, key("Patient", "p4")) })
+		if got := told(5); len(got) != 0 {
+			t.Errorf("for which there was no room: %+v", got)
+		}
+		w.do(func(tx *store.Tx) error { return tx.SendCarryReceipts(p.ID, 6) })
+		if got := told(6); len(got) != 1 {
+			t.Errorf("told by the next bundle: %+v", got)
+		}
 		w.do(func(tx *store.Tx) error { return tx.RemoveCarryPeer(p.ID) })
 		if got := told(5); len(got) != 0 {
 			t.Errorf("of a peer that was forgotten: %+v", got)
