@@ -88,7 +88,8 @@ func newLink(ctx context.Context, n *Node) (*link, error) {
 	}
 	if n.cfg.Push.Enabled {
 		p := push.New(n.engine, push.Parent{
-			Manager: managers[config.ToParent], Knowledge: l.client.Knowledge, Restored: l.restored, Hello: l.hello, Saw: l.client.Saw, Traffic: traffic,
+			Manager: managers[config.ToParent], Knowledge: l.client.Knowledge, Restored: l.restored, Hello: l.hello, Ask: l.ask, Saw: l.client.Saw,
+			Traffic: traffic,
 		}, push.Config{
 			Types: n.cfg.PushTypes(), Pulls: n.cfg.Pulls, ParentURL: n.cfg.Parent.URL, Clock: n.deps.Clock,
 		})
@@ -153,6 +154,12 @@ func (l *link) hello(ctx context.Context) (feed.Peer, error) {
 		l.mu.Unlock()
 	}
 	return p, err
+}
+
+// ask is hello, with what the parent says now.
+func (l *link) ask(ctx context.Context) (feed.Peer, error) {
+	l.client.Forget()
+	return l.hello(ctx)
 }
 
 // head returns the head of this node's log.

@@ -38,7 +38,8 @@ type Parent struct {
 	// the node a new identity.
 	Restored func(ctx context.Context, why error) error
 	Hello    func(ctx context.Context) (feed.Peer, error)
-	Saw      func() string // the parent's log head that it told last; nil where it tells none
+	Ask      func(ctx context.Context) (feed.Peer, error) // Hello, asked anew; nil where that says nothing else
+	Saw      func() string                                // the parent's log head that it told last; nil where it tells none
 	Traffic  func() (in, out int64)
 }
 
@@ -112,8 +113,9 @@ func (p *Pusher) scope() string {
 type pass struct {
 	*Pusher
 	*engine.Pass
-	peer feed.Peer
-	pos  store.Position
+	peer  feed.Peer
+	asked bool // anew, in this pass
+	pos   store.Position
 }
 
 func (s *pass) link() engine.Link {
@@ -193,7 +195,11 @@ func (s *pass) deliver(ctx context.Context, d *engine.Delivery, what resourceman
 		return err
 	}
 	for i, ev := range d.Events {
-		if s.peer.Limit > 0 && len(ev.Content) > s.peer.Limit {
+		over, err := s.over(ctx, len(ev.Content))
+		if err != nil {
+			return err
+		}
+		if over {
 			reason := syncerr.New(syncerr.TooLarge, "push", "%d bytes, the parent takes %d", len(ev.Content), s.peer.Limit)
 			d.Receipts[i] = feed.Receipt{Key: ev.Key, Version: ev.Stamp.Version, Result: feed.Refused, Reason: reason.Error()}
 			known = except(known, ev.Key, ev.Stamp.Version)
@@ -213,6 +219,25 @@ func (s *pass) deliver(ctx context.Context, d *engine.Delivery, what resourceman
 		d.Receipts[at[i]] = r
 	}
 	return nil
+}
+
+// over reports whether a content is over the parent's limit. The limit may have been raised since it was told, and where nothing else is sent
+// nothing tells it: it is asked once in a pass.
+func (s *pass) over(ctx context.Context, bytes int) (bool, error) {
+	if s.peer.Limit == 0 || bytes <= s.peer.Limit {
+		return false, nil
+	}
+	if !s.asked && s.parent.Ask != nil {
+		peer, err := s.parent.Ask(ctx)
+		if err != nil {
+			return false, err
+		}
+		if peer.Epoch != s.peer.Epoch {
+			return false, syncerr.New(syncerr.EpochChanged, "push", "the parent has another log since this pass began")
+		}
+		s.peer, s.asked = peer, true
+	}
+	return s.peer.Limit > 0 && bytes > s.peer.Limit, nil
 }
 
 // dirty sends the own copy of each held key again and, where the hold still stands after the receipt, the held copies too, as

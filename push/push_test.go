@@ -33,6 +33,8 @@ type world struct {
 	eng    *engine.Engine
 	top    *engine.Engine
 	peer   feed.Peer
+	told   int      // the limit that the parent told first; 0 for that of peer
+	asked  int      // how often the parent was asked anew
 	refuse string   // id that the parent refuses for good
 	sent   []string // each exchange: ids in order, with +unit size
 	names  []feed.Name
@@ -60,7 +62,17 @@ func newWorld(t *testing.T, cfg push.Config) *world {
 	cfg.ParentURL, cfg.Clock = "http://top", clock
 	w.p = push.New(w.eng, push.Parent{
 		Manager: resourcemanager.New(func(string) string { return "node" }, map[string]resourcemanager.Client{"node": w}),
-		Hello:   func(context.Context) (feed.Peer, error) { return w.peer, w.err },
+		Hello: func(context.Context) (feed.Peer, error) {
+			p := w.peer
+			if w.told > 0 {
+				p.Limit = w.told
+			}
+			return p, w.err
+		},
+		Ask: func(context.Context) (feed.Peer, error) {
+			w.asked++
+			return w.peer, w.err
+		},
 		Traffic: func() (int64, int64) { return int64(10 * len(w.sent)), int64(100 * len(w.sent)) },
 	}, cfg)
 	return w
@@ -246,6 +258,23 @@ func TestPushLimitRefusalAndRetry(t *testing.T) {
 		if !ok || aerr != nil || berr != nil || a.Stamp.Version != b.Stamp.Version || string(a.Body) != string(b.Body) {
 			t.Errorf("%s: %s, above %s", id, a.Body, b.Body)
 		}
+	}
+}
+
+// Where a resource is over the limit that the parent told when the link began, and nothing else is sent, the limit is asked again, once in a pass.
+func TestPushLimitWasRaised(t *testing.T) {
+	w := newWorld(t, push.Config{})
+	w.told, w.peer.Limit = 200, 250
+	w.write("big="+strings.Repeat("x", 300), "more="+strings.Repeat("x", 300))
+	w.want("it is over both")
+	if w.asked != 1 || len(w.parked()) != 2 {
+		t.Errorf("asked %d times, %+v", w.asked, w.parked())
+	}
+	w.peer.Limit = 1000
+	w.now = w.now.Add(2 * time.Minute)
+	w.want("due, and the limit was raised", "big+2 more+2")
+	if w.asked != 2 || len(w.parked()) != 0 {
+		t.Errorf("asked %d times, %+v", w.asked, w.parked())
 	}
 }
 

@@ -64,6 +64,8 @@ func (n *Net) alive(k fhir.Key, a *accepted, views []view) bool {
 				found = true
 			case s.Version == a.stamp.Version:
 				twice = true
+			case s.Origin == a.stamp.Version && !s.SameContent(a.stamp):
+				twice = true // a decision for the write of another life
 			case a.isAgain(s):
 				a.again, found = s.Version, true
 			}
