@@ -194,13 +194,12 @@ func (s *pass) deliver(ctx context.Context, d *engine.Delivery, what resourceman
 	if err != nil {
 		return err
 	}
+	large, err := s.large(ctx, d.Events)
+	if err != nil {
+		return err
+	}
 	for i, ev := range d.Events {
-		over, err := s.over(ctx, len(ev.Content))
-		if err != nil {
-			return err
-		}
-		if over {
-			reason := syncerr.New(syncerr.TooLarge, "push", "%d bytes, the parent takes %d", len(ev.Content), s.peer.Limit)
+		if reason := large(ev); reason != nil {
 			d.Receipts[i] = feed.Receipt{Key: ev.Key, Version: ev.Stamp.Version, Result: feed.Refused, Reason: reason.Error()}
 			known = except(known, ev.Key, ev.Stamp.Version)
 			continue
@@ -221,23 +220,32 @@ func (s *pass) deliver(ctx context.Context, d *engine.Delivery, what resourceman
 	return nil
 }
 
-// over reports whether a content is over the parent's limit. The limit may have been raised since it was told, and where nothing else is sent
-// nothing tells it: it is asked once in a pass.
-func (s *pass) over(ctx context.Context, bytes int) (bool, error) {
-	if s.peer.Limit == 0 || bytes <= s.peer.Limit {
-		return false, nil
-	}
-	if !s.asked && s.parent.Ask != nil {
+// large returns why an event is not sent, nil where it is: it is over the parent's limit, or another member of its transaction is. The limit may
+// have been raised since it was told, and where nothing else is sent nothing tells it: it is asked once in a pass.
+func (s *pass) large(ctx context.Context, events []feed.Event) (func(feed.Event) error, error) {
+	over := func(ev feed.Event) bool { return s.peer.Limit > 0 && len(ev.Content) > s.peer.Limit }
+	if slices.ContainsFunc(events, over) && !s.asked && s.parent.Ask != nil {
 		peer, err := s.parent.Ask(ctx)
 		if err != nil {
-			return false, err
+			return nil, err
 		}
 		if peer.Epoch != s.peer.Epoch {
-			return false, syncerr.New(syncerr.EpochChanged, "push", "the parent has another log since this pass began")
+			return nil, syncerr.New(syncerr.EpochChanged, "push", "the parent has another log since this pass began")
 		}
 		s.peer, s.asked = peer, true
 	}
-	return s.peer.Limit > 0 && bytes > s.peer.Limit, nil
+	units := map[string]error{}
+	for _, ev := range events {
+		if ev.Unit != "" && over(ev) {
+			units[ev.Unit] = syncerr.New(syncerr.TooLarge, "push", "%s of its transaction has %d bytes, the parent takes %d", ev.Key, len(ev.Content), s.peer.Limit)
+		}
+	}
+	return func(ev feed.Event) error {
+		if over(ev) {
+			return syncerr.New(syncerr.TooLarge, "push", "%d bytes, the parent takes %d", len(ev.Content), s.peer.Limit)
+		}
+		return units[ev.Unit]
+	}, nil
 }
 
 // dirty sends the own copy of each held key again and, where the hold still stands after the receipt, the held copies too, as

@@ -265,10 +265,11 @@ func TestPushLimitRefusalAndRetry(t *testing.T) {
 func TestPushLimitWasRaised(t *testing.T) {
 	w := newWorld(t, push.Config{})
 	w.told, w.peer.Limit = 200, 250
-	w.write("big="+strings.Repeat("x", 300), "more="+strings.Repeat("x", 300))
-	w.want("it is over both")
-	if w.asked != 1 || len(w.parked()) != 2 {
-		t.Errorf("asked %d times, %+v", w.asked, w.parked())
+	w.write("big="+strings.Repeat("x", 300), "more=y")
+	w.want("it is over both, and so its whole transaction waits")
+	p := w.parked()
+	if w.asked != 1 || len(p) != 2 || !strings.Contains(p[1].Reason, "Basic/big of its transaction has") {
+		t.Errorf("asked %d times, %+v", w.asked, p)
 	}
 	w.peer.Limit = 1000
 	w.now = w.now.Add(2 * time.Minute)

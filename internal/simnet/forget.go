@@ -66,6 +66,11 @@ func (x *Node) collected(k fhir.Key) bool {
 	return slices.ContainsFunc(x.gone, func(r store.Row) bool { return r.Key == k })
 }
 
+// collected reports whether any node has collected a key.
+func (n *Net) collected(k fhir.Key) bool {
+	return slices.ContainsFunc(n.nodes, func(x *Node) bool { return x.collected(k) })
+}
+
 // lateAfterTidying lets requests arrive that were under way for so long that what they tell was deleted and collected meanwhile.
 func (n *Net) lateAfterTidying(ctx context.Context) error {
 	if !n.opts.Forget {

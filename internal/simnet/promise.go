@@ -122,7 +122,7 @@ func (n *Net) checkAccepted(views []view) []error {
 				}
 				c, here := views[i].copies[k]
 				ok, kept := here, kept
-				if y.collected(k) {
+				if y.collected(k) || !here && n.collected(k) { // it never had what others deleted and forgot
 					// A key that was forgotten as deleted may be written anew by who has nothing of it left; what the deletion had seen stays away.
 					kept = kept || a.stamp.Deleted && here && !a.stamp.Vector.Contains(c.Stamp.Origin)
 					// What was forgotten as deleted learns of no other deletion, nor of what that had seen.

@@ -20,7 +20,7 @@ import (
 var oneSeed = flag.Uint64("seed", 0, "run this seed alone and print every step")
 
 // committed is how many random seeds run always, from 1 on: with those that found something and six of each world 200.
-const committed = 114
+const committed = 113
 
 // found are seeds that found what was wrong once, of long runs.
 var found = [...]uint64{
@@ -29,6 +29,7 @@ var found = [...]uint64{
 	1002822, // what waits to be delivered bears its old name after a restore
 	1011326, // a type that was taken out and put back again before the next pass, while something of it was parked
 	1003780, // a copy that was written again forgot what copies of others had seen
+	6000907, // a transaction was sent without its member that was over the limit
 	6001335, // a limit that was raised where nothing else is sent
 	4000884, // a tombstone was collected before what it had seen was known, and an earlier version came back
 	3000233, // a deletion that came back after it was collected, and had seen more than it had then
