@@ -179,7 +179,12 @@ func TestConformanceForgotten(t *testing.T) {
 			if _, err := tx.Put(store.Change{Key: k, Action: feed.Deleted, Stamp: s}); err != nil {
 				return err
 			}
-			return tx.Learn([]feed.Known{{Type: "Patient", Vector: version.Vector{{Replica: far, Tick: 6}}}}, true)
+			s.Version.Tick, s.Origin.Tick = 5, 5
+			s.Vector = s.Vector.With(s.Version).With(version.Version{Replica: further, Tick: 9}) // of which is not known yet whether it may still come
+			if _, err := tx.Put(store.Change{Key: key("Patient", "c"), Action: feed.Deleted, Stamp: s}); err != nil {
+				return err
+			}
+			return tx.Learn([]feed.Known{{Type: "Patient", Vector: version.Vector{{Replica: far, Tick: 6}, {Replica: further, Tick: 8}}}}, true)
 		})
 		forgot := func(k fhir.Key, v version.Version) (is bool) {
 			w.do(func(tx *store.Tx) (err error) {
@@ -198,13 +203,17 @@ func TestConformanceForgotten(t *testing.T) {
 		}
 		want := version.Vector(nil).With(version.Version{Replica: own, Tick: 2}).With(version.Version{Replica: far, Tick: 4}).With(version.Version{Replica: further, Tick: 8})
 		same(t, "forgotten", known[0].Forgotten, want)
-		same(t, "known as before", known[0].Vector, version.Vector(nil).With(version.Version{Replica: own, Tick: 2}).With(version.Version{Replica: far, Tick: 6}))
+		same(t, "known as before", known[0].Vector, version.Vector(nil).With(version.Version{Replica: own, Tick: 2}).With(version.Version{Replica: far, Tick: 6}).
+			With(version.Version{Replica: further, Tick: 8}))
 		if _, ok, err := w.Get(t.Context(), k); ok || err != nil {
 			t.Errorf("the tombstone is still there: %v", err)
 		}
+		if c, ok, err := w.Get(t.Context(), key("Patient", "c")); !ok || err != nil || !c.Stamp.Deleted {
+			t.Errorf("a tombstone went that has seen what is not known: %v", err)
+		}
 		w.look(func(r *store.Reader) error {
-			_, done, err := r.Missing(nil, nil, store.Place{Head: 3}, 100, func(row store.Row, _ store.Place) error {
-				if row.Key != key("Patient", "a") {
+			_, done, err := r.Missing(nil, nil, store.Place{Head: 4}, 100, func(row store.Row, _ store.Place) error {
+				if row.Key == k {
 					t.Errorf("%s is listed", row.Key)
 				}
 				return nil
@@ -227,7 +236,7 @@ func TestConformanceForgotten(t *testing.T) {
 			{"its deletion", k, version.Version{Replica: far, Tick: 4}, true},
 			{"a later one that is known", k, version.Version{Replica: far, Tick: 5}, false},
 			{"a later one", k, version.Version{Replica: far, Tick: 7}, false},
-			{"forgotten and not known", k, version.Version{Replica: further, Tick: 8}, false},
+			{"what the deletion had seen", k, version.Version{Replica: further, Tick: 8}, true},
 			{"excepted", key("Patient", "x"), version.Version{Replica: far, Tick: 2}, false},
 			{"another type", key("Basic", "b"), version.Version{Replica: far, Tick: 4}, false},
 		} {
@@ -236,7 +245,7 @@ func TestConformanceForgotten(t *testing.T) {
 			}
 		}
 		again := w.put(k, "b again")
-		if c := w.get(k); string(c.Body) != "b again" || c.Stamp.Version != again.Version || c.Seq != 4 {
+		if c := w.get(k); string(c.Body) != "b again" || c.Stamp.Version != again.Version || c.Seq != 5 {
 			t.Errorf("the key comes again: %+v", c)
 		}
 	})
