@@ -103,9 +103,6 @@ A copy that is held here because the parent has not decided is named by its Type
 			if f.rule != "" {
 				return a.resolveByRule(ctx, l, args, f)
 			}
-			if err := f.read(args); err != nil {
-				return err
-			}
 			conflict, err := l.ResolveConflict(ctx, args[0], f.r)
 			if err != nil {
 				return err
@@ -117,6 +114,15 @@ A copy that is held here because the parent has not decided is named by its Type
 			return nil
 		}),
 	})
+	decide := resolve.RunE
+	resolve.RunE = func(c *cobra.Command, args []string) error {
+		if f.rule == "" {
+			if err := f.read(args); err != nil { // before anything is asked of a node
+				return err
+			}
+		}
+		return decide(c, args)
+	}
 	resolve.Flags().StringVar(&f.file, "file", "", "the record as it is to be, as JSON; - for standard input")
 	resolve.Flags().StringVar(&f.r.Basis, "basis", "", "refuse if the copies are others than those that `tributary conflict show` printed this for")
 	resolve.Flags().StringArrayVar(&f.takes, "take", nil, "PATH=local or PATH=incoming, for each path that `tributary conflict show` lists as a clash")
@@ -172,6 +178,9 @@ func (f *resolving) read(args []string) error {
 			f.r.Fields = map[string]control.Choice{}
 		}
 		f.r.Fields[path] = control.Choice(side)
+	}
+	if len(args) == 1 && f.file == "" && len(f.takes) == 0 {
+		return usage("it is not said what shall stand: local, incoming, --take or --file")
 	}
 	return nil
 }

@@ -56,7 +56,8 @@ func (n *Net) remember(views []view) {
 // alive reports whether anybody has a write: in a log, set aside, or known to what stands. A vector tells only as long as the version
 // stands for one content.
 func (n *Net) alive(k fhir.Key, a *accepted, views []view) bool {
-	found, seen, twice := false, false, false
+	found, seen := false, false
+	twice := slices.ContainsFunc(n.accepted[k], func(b *accepted) bool { return b.stamp.Version == a.stamp.Version && !a.is(b.stamp) })
 	for _, v := range views {
 		for _, s := range v.stamps(k) {
 			switch {
@@ -64,8 +65,6 @@ func (n *Net) alive(k fhir.Key, a *accepted, views []view) bool {
 				found = true
 			case s.Version == a.stamp.Version:
 				twice = true
-			case s.Origin == a.stamp.Version && !s.SameContent(a.stamp):
-				twice = true // a decision for the write of another life
 			case a.isAgain(s):
 				a.again, found = s.Version, true
 			}

@@ -52,11 +52,11 @@ func TestStickYear(t *testing.T) {
 // Worlds of sticks: 26 had a ring of nodes that decided about each other's decisions for ever, 28 two conflicts of one key in a transaction. They are alone and
 // beside a wire that often fails, with restores and collecting.
 func TestSticks(t *testing.T) {
-	from, to := uint64(1), uint64(30)
+	seeds := []uint64{1, 21, 26, 28}
 	if *oneSeed != 0 {
-		from, to = *oneSeed, *oneSeed
+		seeds = []uint64{*oneSeed}
 	}
-	for seed := from; seed <= to; seed++ {
+	for _, seed := range seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			if *oneSeed == 0 {
 				t.Parallel()
