@@ -35,18 +35,13 @@ func (t SDataTarget) PushTypes() []string {
 
 // ReadTargetCredential returns the credential for an SData target; empty where it needs none. Warning and errors are as those of ReadCredential.
 func ReadTargetCredential(name string, t SDataTarget) (credential, warning string, err error) {
-	if t.CredentialFile == "" {
-		return "", "", nil
-	}
-	return readSecret(join("sdata", name)+".credential_file", t.CredentialFile, "Put a token, or user:password, into this file")
+	return readLogin(join("sdata", name), t.CredentialFile)
 }
 
 func (k *checker) sdata(c Config) {
 	for _, name := range sorted(c.SData) {
 		t, path := c.SData[name], join("sdata", name)
-		if !validName(name) || name == "parent" || name == c.Node.Name {
-			k.add(path, "Use 1 to 64 letters, digits, dots, hyphens and underscores, and not the name of a node", "this is no name for a target")
-		}
+		k.peerName(c, path, name, "target")
 		k.url(path+".url", "https://node.example/sdata", t.URL)
 		k.rules(path+".types", path, t.Types)
 		for i, r := range t.Types {

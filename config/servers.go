@@ -150,18 +150,28 @@ func (s Server) Client(resourceType string) Client {
 
 // ReadServerCredential returns the credential for a server; empty where it needs none. Warning and errors are as those of ReadCredential.
 func ReadServerCredential(name string, s Server) (credential, warning string, err error) {
-	if s.CredentialFile == "" {
+	return readLogin(join("servers", name), s.CredentialFile)
+}
+
+// readLogin reads the credential for a peer that is no node; empty where it names no file.
+func readLogin(path, file string) (credential, warning string, err error) {
+	if file == "" {
 		return "", "", nil
 	}
-	return readSecret(join("servers", name)+".credential_file", s.CredentialFile, "Put a token, or user:password, into this file")
+	return readSecret(path+".credential_file", file, "Put a token, or user:password, into this file")
+}
+
+// peerName checks the name under which a peer stands in the configuration, by which policies and listings call it.
+func (k *checker) peerName(c Config, path, name, what string) {
+	if !validName(name) || name == "parent" || name == c.Node.Name {
+		k.add(path, "Use 1 to 64 letters, digits, dots, hyphens and underscores, and not the name of a node", "this is no name for a %s", what)
+	}
 }
 
 func (k *checker) servers(c Config) {
 	for _, name := range sorted(c.Servers) {
 		s, path := c.Servers[name], join("servers", name)
-		if !validName(name) || name == "parent" || name == c.Node.Name {
-			k.add(path, "Use 1 to 64 letters, digits, dots, hyphens and underscores, and not the name of a node", "this is no name for a server")
-		}
+		k.peerName(c, path, name, "server")
 		if s.URL != "" || s.OpenMRS == "" && !s.readOnly() && s.Changes != FromProgram {
 			k.url(path+".url", "http://127.0.0.1:8080/fhir", s.URL)
 		}

@@ -68,6 +68,46 @@ func TestLentAgain(t *testing.T) {
 	}
 }
 
+// Who gives one back twice does not make it two: it would be lent to two readers at once.
+func TestGivenBackTwice(t *testing.T) {
+	var p zpool.Pool
+	var packed bytes.Buffer
+	z, err := p.Encoder(&packed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Repeat("text ", 1000)
+	if _, err := io.WriteString(z, text); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	lend := func() io.ReadCloser {
+		t.Helper()
+		r, err := p.Decoder(bytes.NewReader(packed.Bytes()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	once := lend()
+	for range 2 {
+		if err := once.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a, b := lend(), lend()
+	for _, r := range []io.ReadCloser{a, b} {
+		if got, err := io.ReadAll(r); err != nil || string(got) != text {
+			t.Errorf("%d bytes, %v", len(got), err)
+		}
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestManyAtOnce(t *testing.T) {
 	var p zpool.Pool
 	var all sync.WaitGroup
