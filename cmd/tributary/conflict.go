@@ -117,7 +117,7 @@ A copy that is held here because the parent has not decided is named by its Type
 	decide := resolve.RunE
 	resolve.RunE = func(c *cobra.Command, args []string) error {
 		if f.rule == "" {
-			if err := f.read(args); err != nil { // before anything is asked of a node
+			if err := f.read(c.InOrStdin(), args); err != nil { // before anything is asked of a node
 				return err
 			}
 		}
@@ -144,7 +144,7 @@ func policyNames() string {
 }
 
 // read makes a resolution of the arguments.
-func (f *resolving) read(args []string) error {
+func (f *resolving) read(in io.Reader, args []string) error {
 	usage := func(format string, args ...any) error {
 		return syncerr.New(syncerr.Usage, "conflict resolve", format, args...).WithHint("`tributary conflict resolve --help` shows the ways")
 	}
@@ -163,7 +163,7 @@ func (f *resolving) read(args []string) error {
 		if f.r.Basis == "" {
 			return usage("a file needs --basis, which `tributary conflict show` prints: it says that nobody changed the record meanwhile")
 		}
-		body, err := readDocument(f.file)
+		body, err := readDocument(in, f.file)
 		if err != nil {
 			return err
 		}
@@ -185,11 +185,11 @@ func (f *resolving) read(args []string) error {
 	return nil
 }
 
-// readDocument reads a file of JSON.
-func readDocument(path string) (json.RawMessage, error) {
+// readDocument reads a file of JSON, or in where path is "-".
+func readDocument(in io.Reader, path string) (json.RawMessage, error) {
 	read := func() ([]byte, error) { return os.ReadFile(path) }
 	if path == "-" {
-		read = func() ([]byte, error) { return io.ReadAll(os.Stdin) }
+		read = func() ([]byte, error) { return io.ReadAll(in) }
 	}
 	body, err := read()
 	if err != nil {

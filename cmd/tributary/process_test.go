@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -71,20 +70,32 @@ func command(ctx context.Context, m machine, args ...string) *exec.Cmd {
 	return c
 }
 
-// do runs a command to its end.
+// app is the program in this process: what only a process shows is tested in internal/processtest. GOGC keeps serve from
+// setting it for all tests.
+func (m machine) app(in io.Reader, out, errs io.Writer) *app {
+	return &app{in: in, out: out, errors: errs, env: append([]string{"GOGC=100"}, m.env...), clock: time.Now, version: "test"}
+}
+
+// do runs a command to its end, in the folder of the machine.
 func (m machine) do(t *testing.T, args ...string) result {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*deadline)
 	defer cancel()
-	c := command(ctx, m, args...)
-	var out, errs bytes.Buffer
-	c.Stdout, c.Stderr = &out, &errs
-	err := c.Run()
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
+	before, err := os.Getwd()
+	if err == nil {
+		err = os.Chdir(m.dir)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
-	return result{out.String(), errs.String(), c.ProcessState.ExitCode()}
+	defer func() {
+		if err := os.Chdir(before); err != nil {
+			t.Fatal(err)
+		}
+	}()
+	var out, errs bytes.Buffer
+	code := m.app(strings.NewReader(""), &out, &errs).run(ctx, args)
+	return result{out.String(), errs.String(), code}
 }
 
 // must runs a command that goes well and returns what it printed.
@@ -153,22 +164,22 @@ func (m machine) url() string { return "http://" + m.listen }
 // serve runs the node until the end of the test, or until stop is called, which wants an orderly end.
 func (m machine) serve(t *testing.T) (stop func()) {
 	t.Helper()
-	c := command(context.WithoutCancel(t.Context()), m, "serve")
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	var log bytes.Buffer
-	c.Stdout, c.Stderr = &log, &log
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
+	ended := make(chan int, 1)
+	a := m.app(strings.NewReader(""), &log, &log)
+	go func() { ended <- a.run(ctx, []string{"serve", "--config", filepath.Join(m.dir, "tributary.yaml")}) }()
 	var once sync.Once
 	stop = func() {
 		once.Do(func() {
-			if err := c.Process.Signal(syscall.SIGTERM); err != nil {
-				t.Errorf("serve had ended: %v", err)
-			}
-			kill := time.AfterFunc(deadline, func() { _ = c.Process.Kill() })
-			defer kill.Stop()
-			if err := c.Wait(); err != nil {
-				t.Errorf("serve ended with %v:\n%s", err, log.String())
+			cancel()
+			select {
+			case code := <-ended:
+				if code != 0 {
+					t.Errorf("serve ended with exit code %d:\n%s", code, log.String())
+				}
+			case <-time.After(deadline):
+				t.Errorf("serve did not end within %s", deadline)
 			}
 		})
 	}
