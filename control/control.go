@@ -115,5 +115,8 @@ func (s *shared) now() int64 { return s.deps.Clock().UnixMilli() }
 // Name returns the name of the node, also while its database is away.
 func (c *Control) Name() string { return c.eng.Store().Identity().Name }
 
+// Zone returns the time zone of the node, in which people read its pages.
+func (c *Control) Zone() *time.Location { return c.deps.Clock().Location() }
+
 // Now returns the time by the injected clock in milliseconds since 1970 UTC.
 func (c *Control) Now() int64 { return c.now() }

@@ -61,7 +61,8 @@ func (c *Control) Explain(ctx context.Context, key fhir.Key) (Explanation, error
 		return out, err
 	}
 	out.History, out.Audit, out.Held = orEmpty(out.History), orEmpty(out.Audit), orEmpty(out.Held)
-	out.Summary = out.summary(c.now())
+	out.Story = out.story(c.now())
+	out.Summary = texts(out.Story)
 	return out, nil
 }
 
@@ -93,34 +94,35 @@ func history(r *store.Reader, key fhir.Key, children []store.Participant) ([]His
 			by = string(v.Stamp.Author)
 		}
 		out[i] = HistoryRow{
-			Seq: v.Seq, Version: v.Stamp.Version, Action: v.Action, Committed: v.Committed, Author: v.Stamp.Author, By: by,
-			Authored: v.Stamp.Authored, Source: sourceName(row.Source, children),
+			Seq: v.Seq, Version: v.Stamp.Version, Action: v.Action, Committed: v.Committed, Author: v.Stamp.Author, By: by, Authored: v.Stamp.Authored,
 		}
+		out[i].From, out[i].Source = source(row.Source, children)
 	}
 	return out, nil
 }
 
-// sourceName turns what a log row notes of its source into words (engine.Link: child:ID, server:name, parent:epoch, or nothing).
-func sourceName(source string, children []store.Participant) string {
-	if server, ok := strings.CutPrefix(source, "server:"); ok {
-		return server
+// source turns what a log row notes of its source (engine.Link: child:ID, server:name, parent:epoch, or nothing) into one of the From
+// constants and words.
+func source(noted string, children []store.Participant) (from, words string) {
+	if server, ok := strings.CutPrefix(noted, "server:"); ok {
+		return FromOther, server
 	}
-	if strings.HasPrefix(source, "stick:") {
-		return "a stick"
+	if strings.HasPrefix(noted, "stick:") {
+		return FromStick, "a stick"
 	}
-	id, isChild := strings.CutPrefix(source, "child:")
+	id, isChild := strings.CutPrefix(noted, "child:")
 	switch {
-	case source == "":
-		return "this node"
+	case noted == "":
+		return FromHere, "this node"
 	case !isChild:
-		return "parent"
+		return FromParent, "parent"
 	}
 	for _, p := range children {
 		if p.ID == id {
-			return p.Name
+			return FromOther, p.Name
 		}
 	}
-	return "a child that was removed"
+	return FromRemoved, "a child that was removed"
 }
 
 func (c *Control) atParent(ctx context.Context, e Explanation, current store.Current) (string, error) {
@@ -150,109 +152,4 @@ func (c *Control) atParent(ctx context.Context, e Explanation, current store.Cur
 		return AtParentOffered, nil
 	}
 	return AtParentWaiting, nil
-}
-
-func (e Explanation) summary(now int64) []string {
-	if e.Current == nil {
-		out := []string{"This node has never had a copy of " + e.Key.String() + "."}
-		return append(out, e.pending()...)
-	}
-	var out []string
-	if e.Exists {
-		out = append(out, "This node has a copy of "+e.Key.String()+".")
-	} else {
-		out = append(out, e.Key.String()+" was deleted.")
-	}
-	for i, h := range e.History {
-		if h.Version != e.Current.Version {
-			continue
-		}
-		out = append(out, "The present version was written at "+h.By+" on "+UTC(h.Authored)+" ("+Ago(now, h.Authored)+").")
-		if h.Source != "this node" {
-			out = append(out, "It came here from "+h.from()+" on "+UTC(h.Committed)+" ("+Ago(now, h.Committed)+").")
-		}
-		if n := len(e.History) - i - 1; n > 0 {
-			out = append(out, plural(n, "earlier version is", "earlier versions are")+" listed below.")
-		}
-		break
-	}
-	out = append(out, e.decided()...)
-	out = append(out, e.pending()...)
-	return append(out, e.parentWords()...)
-}
-
-func (h HistoryRow) from() string {
-	if h.Source == "parent" {
-		return "the parent"
-	}
-	return h.Source
-}
-
-func (e Explanation) parentWords() []string {
-	switch e.AtParent {
-	case AtParentYes:
-		return []string{"The parent has this version."}
-	case AtParentOffered:
-		return []string{"It was sent to the parent, which has this version or one that takes it into account."}
-	case AtParentWaiting:
-		return []string{"The parent does not have it yet: the next push takes it there."}
-	case AtParentNotPushed:
-		return []string{"Records of type " + e.Key.Type + " are not sent to the parent."}
-	}
-	return nil
-}
-
-// decided says how the present version came of a conflict, if it did.
-func (e Explanation) decided() []string {
-	for _, x := range e.Conflicts {
-		if x.Status != store.ConflictDecided || x.Decided != e.Current.Version {
-			continue
-		}
-		out := "It settled a conflict"
-		switch {
-		case x.Actor != "":
-			out += ": " + x.Actor + " decided it"
-			if x.Remark != "" {
-				out += ", because: " + x.Remark
-			}
-		case x.Winner == "merged":
-			out += ": two copies, both made from version " + x.Ancestor.String() + ", were put together by the rule " + x.Rule
-		default:
-			out += " by the rule " + x.Rule
-		}
-		if x.Reason != "" {
-			out += " (" + x.Reason + ")"
-		}
-		return []string{out + ". Both copies: conflict " + x.UUID + "."}
-	}
-	return nil
-}
-
-// pending says what is not settled.
-func (e Explanation) pending() []string {
-	var out []string
-	for _, x := range e.Conflicts {
-		if x.Status == store.ConflictOpen {
-			s := "A conflict waits for a person to decide which of two copies is right."
-			if x.Reason != "" {
-				s += " The reason: " + x.Reason + "."
-			}
-			out = append(out, s)
-		}
-	}
-	for _, p := range e.Parked {
-		where := "could not be taken over here"
-		if p.Direction == Push {
-			where = "was refused by the parent"
-		}
-		out = append(out, "A change "+where+" after "+plural(p.Attempts, "attempt", "attempts")+": "+p.Reason)
-	}
-	for _, h := range e.Held {
-		s := "A newer copy from the parent waits here until the parent has decided between it and this node's own."
-		if h.Refusal != "" {
-			s += " The parent refused this node's copy: " + h.Refusal
-		}
-		out = append(out, s)
-	}
-	return out
 }

@@ -44,7 +44,8 @@ func (c *Control) Status(ctx context.Context) (Status, error) {
 		}
 		out.Parent = &p
 	}
-	out.Attention = out.attention()
+	out.Notices = out.notices()
+	out.Attention = texts(out.Notices)
 	return out, nil
 }
 
@@ -238,19 +239,25 @@ func (c *Control) lastSuccess(ctx context.Context, s side, moved int64) (int64, 
 	return max(0, moved), nil
 }
 
-// attention says what a person should look at.
-func (s Status) attention() []string {
-	var out []string
+// notices says what a person should look at.
+func (s Status) notices() []Sentence {
+	var out []Sentence
 	if p := s.Parent; p != nil && !p.Reachable && (p.Pull.Enabled || p.Push.Enabled) && p.LastError != "" {
-		out = append(out, "The parent does not answer as it should: "+p.LastError+". This node goes on working and tries again by itself.")
+		out = append(out, Sentence{
+			Code: "parent_fails", Words: map[string]string{"error": p.LastError},
+			Text: "The parent does not answer as it should: " + p.LastError + ". This node goes on working and tries again by itself.",
+		})
 	}
 	if r := s.Node.Restored; r != nil && s.Time-r.At < restoredFor {
-		out = append(out, r.sentence())
+		out = append(out, Sentence{Code: "restored", Times: map[string]int64{"at": r.At}, Words: map[string]string{"why": r.Why}, Text: r.sentence()})
 	}
 	for _, v := range s.Servers {
 		for _, d := range []Direction{v.Capture, v.Deliver} {
 			if d.LastError != "" {
-				out = append(out, "The server "+v.Name+" does not answer as it should: "+d.LastError+". This node goes on working and tries again by itself.")
+				out = append(out, Sentence{
+					Code: "server_fails", Words: map[string]string{"server": v.Name, "error": d.LastError},
+					Text: "The server " + v.Name + " does not answer as it should: " + d.LastError + ". This node goes on working and tries again by itself.",
+				})
 				break
 			}
 		}
@@ -258,14 +265,14 @@ func (s Status) attention() []string {
 	for _, k := range s.Children {
 		if k.Cloned != 0 {
 			what, hint := k.cloned()
-			out = append(out, what+" "+hint)
+			out = append(out, Sentence{Code: "child_cloned", Words: map[string]string{"child": k.Name}, Text: what + " " + hint})
 		}
 	}
 	if n := s.Counts.Open; n > 0 {
-		out = append(out, plural(n, "conflict waits", "conflicts wait")+" for a person to decide which copy is right.")
+		out = append(out, Sentence{Code: "conflicts", Count: n, Text: plural(n, "conflict waits", "conflicts wait") + " for a person to decide which copy is right."})
 	}
 	if n := s.Counts.Parked; n > 0 {
-		out = append(out, plural(n, "change", "changes")+" could not be taken over and will be tried again.")
+		out = append(out, Sentence{Code: "parked", Count: n, Text: plural(n, "change", "changes") + " could not be taken over and will be tried again."})
 	}
 	return out
 }

@@ -18,15 +18,16 @@ type (
 
 // Status is how a node stands. Times are milliseconds since 1970 UTC, durations milliseconds, everywhere in this package.
 type Status struct {
-	Time      int64    `json:"time"`
-	Node      Node     `json:"node"`
-	Parent    *Parent  `json:"parent,omitempty"`  // nil at the top of the tree
-	Servers   []Server `json:"servers,omitempty"` // servers without stamps beside the node, by name
-	Children  []Child  `json:"children"`
-	Counts    Counts   `json:"counts"`
-	Knowledge []Known  `json:"knowledge"`           // what this node knows, by resource type
-	CountedAt int64    `json:"countedAt"`           // the counts of resources may be this old
-	Attention []string `json:"attention,omitempty"` // what a person should look at, as sentences; empty where all is well
+	Time      int64      `json:"time"`
+	Node      Node       `json:"node"`
+	Parent    *Parent    `json:"parent,omitempty"`  // nil at the top of the tree
+	Servers   []Server   `json:"servers,omitempty"` // servers without stamps beside the node, by name
+	Children  []Child    `json:"children"`
+	Counts    Counts     `json:"counts"`
+	Knowledge []Known    `json:"knowledge"`           // what this node knows, by resource type
+	CountedAt int64      `json:"countedAt"`           // the counts of resources may be this old
+	Attention []string   `json:"attention,omitempty"` // what a person should look at, as sentences; empty where all is well
+	Notices   []Sentence `json:"notices,omitempty"`   // the same with what they are made of
 }
 
 // Known sums up what a node knows of a resource type (DESIGN.md 4.3); GET /sync/knowledge tells all of it.
@@ -154,6 +155,7 @@ type Explanation struct {
 	Key       fhir.Key       `json:"resource"`
 	Exists    bool           `json:"exists"` // there is a live copy
 	Summary   []string       `json:"summary"`
+	Story     []Sentence     `json:"story"`             // the same with what they are made of
 	Current   *version.Stamp `json:"current,omitempty"` // nil where there never was a copy
 	Seq       uint64         `json:"seq,omitempty"`
 	Committed int64          `json:"committed,omitempty"`
@@ -185,7 +187,17 @@ type HistoryRow struct {
 	By        string          `json:"by"` // the author's node name, else its replica
 	Authored  int64           `json:"authored"`
 	Source    string          `json:"source"` // who delivered it: this node, parent, or the name of a child
+	From      string          `json:"from"`   // the same as one of the From constants
 }
+
+// Who delivered a version.
+const (
+	FromHere    = "here"
+	FromParent  = "parent"
+	FromStick   = "stick"
+	FromRemoved = "removed" // a child that is not known any more
+	FromOther   = "other"   // the child or server that Source names
+)
 
 // Level says how a check went.
 type Level string

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
+	"strings"
 
 	"github.com/tributary-sync/tributary/control"
 	"github.com/tributary-sync/tributary/syncerr"
 	"github.com/tributary-sync/tributary/version"
+	"github.com/tributary-sync/tributary/web/messages"
 )
 
 // The limits of the page of a conflict: a copy may have megabytes, which nobody reads on a telephone.
@@ -46,11 +48,12 @@ func (w *Web) conflict(out http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	base, err := w.peered(r.Context(), w.page("Conflict about "+c.Key.String(), "/conflicts"))
+	base, err := w.peered(r.Context(), w.page(r, "", "/conflicts"))
 	if err != nil {
 		return err
 	}
-	p := conflictPage{page: base, C: c, Basis: c.Basis, LocalName: "This node's copy", IncomingName: "The copy from " + base.peer(c.Peer, "the other node")}
+	base.Title = base.t("conflict.title", "record", c.Key.String())
+	p := conflictPage{page: base, C: c, Basis: c.Basis, LocalName: base.t("conflict.ours"), IncomingName: base.t("conflict.theirs", "peer", base.peer(c.Peer, "who.another"))}
 	p.Sentences = p.conflictWords(c.Conflict)
 	p.Sides = []side{
 		p.sideOf(c.Conflict, p.LocalName, "local", c.Local, c.LocalContent, names),
@@ -58,65 +61,51 @@ func (w *Web) conflict(out http.ResponseWriter, r *http.Request) error {
 	}
 	switch {
 	case c.Local.Deleted != c.Incoming.Deleted:
-		p.NoDifference = "One side deleted the record, the other changed it."
+		p.NoDifference = p.t("conflict.deleted_changed")
 	case c.LocalContent == nil || c.IncomingContent == nil:
-		p.NoDifference = "There are not two contents to compare."
+		p.NoDifference = p.t("conflict.no_two")
 	default:
-		p.NoDifference = "Both copies say the same."
+		p.NoDifference = p.t("conflict.same")
 		p.Differences = c.Differences
 		for i, d := range p.Differences {
+			p.Differences[i].Words = p.either("difference."+slug(d.Words), d.Words)
 			p.Differences[i].Ancestor, p.Differences[i].Local, p.Differences[i].Incoming = clip(d.Ancestor), clip(d.Local), clip(d.Incoming)
 		}
 	}
 	if more := len(p.Differences) - maxDifferences; more > 0 {
 		p.Differences = p.Differences[:maxDifferences]
-		p.MoreDifferences = "and " + count(more, "more difference", "more differences") + "; both copies are below."
+		p.MoreDifferences = p.t("conflict.more", "n", more)
 	}
 	w.show(out, http.StatusOK, "conflict", p)
 	return nil
 }
 
 func (p page) conflictWords(c control.Conflict) []string {
-	out := []string{"This record was changed here and at another place before either knew of the other, found " + control.Ago(p.now, c.Opened) + " (" + control.UTC(c.Opened) + ")."}
+	out := []string{p.t("conflict.found", "ago", p.say.Ago(p.now, c.Opened), "at", p.moment(c.Opened))}
 	if c.Kind == control.KindIdentity {
-		out = append(out, "It was made on both sides independently, perhaps for two different persons or things.")
+		out = append(out, p.t("conflict.identity"))
 	}
-	if c.Status == control.ConflictHeld {
-		return append(out, "The other place decides which copy is right; you may do it here as well.")
+	switch c.Status {
+	case control.ConflictHeld:
+		return append(out, p.t("conflict.held"))
+	case control.ConflictOpen:
+		return append(out, p.t("conflict.open"))
 	}
-	if c.Status == control.ConflictOpen {
-		if c.Reason != "" {
-			out = append(out, sentence(c.Reason))
-		}
-		return append(out, "A person has to say which copy is right; until then this node keeps its own.")
-	}
-	switch c.Winner {
-	case "local":
-		out = append(out, "This node's copy was kept")
-	case "incoming":
-		out = append(out, "The other copy was kept")
-	case control.Merged:
-		out = append(out, "What each side changed was put together")
+	switch {
+	case c.Winner != "local" && c.Winner != "incoming" && c.Winner != control.Merged:
+		out = append(out, p.t("conflict.done_elsewhere", "at", p.moment(c.Closed)))
+	case c.Actor != "":
+		out = append(out, p.t("conflict.done_"+c.Winner), p.t("conflict.by_person", "person", c.Actor, "at", p.moment(c.Closed)))
 	default:
-		out = append(out, "It was decided at another node")
+		out = append(out, p.t("conflict.done_"+c.Winner), p.t("conflict.by_rule", "rule", c.Rule, "at", p.moment(c.Closed)))
 	}
-	if c.Rule != "" {
-		out[len(out)-1] += " (rule: " + c.Rule + ")"
-	}
-	if c.Actor != "" {
-		out[len(out)-1] += " by " + c.Actor
-	}
-	if c.Closed > 0 {
-		out[len(out)-1] += " on " + control.UTC(c.Closed)
-	}
-	out[len(out)-1] += "."
 	if c.Remark != "" {
-		out = append(out, "The reason given: "+sentence(c.Remark))
+		out = append(out, p.t("conflict.remark", "remark", sentence(c.Remark)))
 	}
 	if c.Flagged {
-		out = append(out, "One side had deleted the record, so please look whether it should stay.")
+		out = append(out, p.t("conflict.flagged"))
 	}
-	return append(out, "The copy that was not chosen stays readable here.")
+	return append(out, p.t("conflict.stays"))
 }
 
 func (p page) sideOf(c control.Conflict, name, choice string, s version.Stamp, content []byte, names map[version.Replica]string) side {
@@ -125,30 +114,30 @@ func (p page) sideOf(c control.Conflict, name, choice string, s version.Stamp, c
 	case c.Status != control.ConflictDecided:
 		out.Choice = choice
 	case c.Winner == choice:
-		out.State, out.Class = "kept", classOK
+		out.State, out.Class = p.t("conflict.kept"), classOK
 	case c.Winner == "local" || c.Winner == "incoming":
-		out.State = "not chosen"
+		out.State = p.t("conflict.not_chosen")
 	}
 	switch {
 	case s.Deleted:
-		out.Empty = "This side deleted the record."
+		out.Empty = p.t("conflict.side_deleted")
 	case content == nil:
-		out.Empty = "Its content is not stored here."
+		out.Empty = p.t("conflict.not_stored")
 	default:
-		out.Text = pretty(content)
+		out.Text = p.pretty(content)
 	}
 	return out
 }
 
 // pretty indents JSON without touching its values, and cuts what nobody would read.
-func pretty(content []byte) string {
+func (p page) pretty(content []byte) string {
 	var b bytes.Buffer
 	if err := json.Indent(&b, content, "", "  "); err != nil {
 		b.Reset()
 		b.Write(content)
 	}
 	if b.Len() > maxShown {
-		return string(bytes.ToValidUTF8(b.Bytes()[:maxShown], nil)) + "\n... and " + size(int64(b.Len()-maxShown)) + " more"
+		return string(bytes.ToValidUTF8(b.Bytes()[:maxShown], nil)) + "\n... " + p.t("conflict.cut", "size", messages.Bytes(b.Len()-maxShown))
 	}
 	return b.String()
 }
@@ -175,4 +164,9 @@ func clip(s string) string {
 		return s
 	}
 	return string(bytes.ToValidUTF8([]byte(s[:most]), nil)) + " ..."
+}
+
+// slug turns one of the few phrases of reconcile into the key of a text.
+func slug(phrase string) string {
+	return strings.NewReplacer(" ", "_", ",", "", ";", "").Replace(phrase)
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/http"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/tributary-sync/tributary/audit"
@@ -60,8 +61,8 @@ func (w *Web) dashboard(out http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	d := dashboard{page: w.page("Overview", "/"), Status: s, Role: role(s), Banner: bannerOf(s), Tiles: tiles(s)}
-	d.Refresh = refresh
+	d := dashboard{page: w.page(r, "nav.home", "/"), Status: s}
+	d.Refresh, d.Role, d.Banner, d.Tiles = refresh, d.role(s), d.bannerOf(s), d.tiles(s)
 	if d.page, err = w.peered(ctx, d.page); err != nil {
 		return err
 	}
@@ -70,7 +71,7 @@ func (w *Web) dashboard(out http.ResponseWriter, r *http.Request) error {
 		d.Children = append(d.Children, d.childOf(c))
 	}
 	d.countsOf(s)
-	d.About = about(s)
+	d.About = d.about(s)
 	open, err := w.ctl.Conflicts(ctx, control.ConflictQuery{Status: control.ConflictOpen, Limit: showConflicts})
 	if err != nil {
 		return err
@@ -98,45 +99,50 @@ func (w *Web) dashboard(out http.ResponseWriter, r *http.Request) error {
 }
 
 // role says in one sentence where in the tree the node stands.
-func role(s control.Status) string {
-	below := count(len(s.Children), "other node syncs", "other nodes sync") + " with it"
-	switch {
-	case s.Parent == nil && len(s.Children) == 0:
-		return "This node stands alone: it has no parent and no children."
-	case s.Parent == nil:
-		return "This node stands at the top; " + below + "."
-	case len(s.Children) == 0:
-		return "This node syncs with its parent, " + or(s.Parent.Name, s.Parent.URL) + "."
-	}
-	return "This node syncs with its parent, " + or(s.Parent.Name, s.Parent.URL) + "; " + below + "."
-}
-
-func bannerOf(s control.Status) banner {
-	if p := s.Parent; p != nil && !p.Reachable && p.LastError != "" {
-		return banner{classBad, "Out of touch with the parent. Work goes on here, and nothing is lost.", s.Attention}
-	}
-	if len(s.Attention) > 0 {
-		return banner{classWarn, "Somebody should have a look.", s.Attention}
-	}
-	switch p := s.Parent; {
-	case p == nil:
-		return banner{classOK, "All is well.", nil}
-	case p.LastSeen == 0:
-		return banner{classWarn, "The parent has not been met yet.", []string{"Work can begin; what is saved here is sent as soon as the parent answers."}}
-	case p.Push.Backlog > 0 || p.Pull.Backlog > 0:
-		return banner{classOK, "All is well. Some changes are still on their way.", nil}
-	}
-	return banner{classOK, "All is well. Everything is in step with the parent.", nil}
-}
-
-func tiles(s control.Status) []tile {
-	out := []tile{{"#records", number(s.Counts.Total), "records here", ""}}
+func (p page) role(s control.Status) string {
+	name := ""
 	if s.Parent != nil {
-		out = append(out, tile{"/runs", number(s.Parent.Push.Backlog), "changes to send", ""})
-	} else {
-		out = append(out, tile{"#children", number(len(s.Children)), "children", ""})
+		name = or(s.Parent.Name, s.Parent.URL)
 	}
-	aside, open := tile{"/parked", number(s.Counts.Parked), "set aside", ""}, tile{"/conflicts", number(s.Counts.Open), "open conflicts", ""}
+	switch n := len(s.Children); {
+	case s.Parent == nil && n == 0:
+		return p.t("role.alone")
+	case s.Parent == nil:
+		return p.t("role.top", "n", n)
+	case n == 0:
+		return p.t("role.leaf", "parent", name)
+	default:
+		return p.t("role.middle", "n", n, "parent", name)
+	}
+}
+
+func (p page) bannerOf(s control.Status) banner {
+	if x := s.Parent; x != nil && !x.Reachable && x.LastError != "" {
+		return banner{classBad, p.t("state.apart"), p.saidAll(s.Notices)}
+	}
+	if len(s.Notices) > 0 {
+		return banner{classWarn, p.t("state.look"), p.saidAll(s.Notices)}
+	}
+	switch x := s.Parent; {
+	case x == nil:
+		return banner{classOK, p.t("state.well"), nil}
+	case x.LastSeen == 0:
+		return banner{classWarn, p.t("state.unmet"), []string{p.t("state.unmet_more")}}
+	case x.Push.Backlog > 0 || x.Pull.Backlog > 0:
+		return banner{classOK, p.t("state.moving"), nil}
+	}
+	return banner{classOK, p.t("state.step"), nil}
+}
+
+func (p page) tiles(s control.Status) []tile {
+	number := p.say.Number
+	out := []tile{{"#records", number(s.Counts.Total), p.t("tile.records"), ""}}
+	if s.Parent != nil {
+		out = append(out, tile{"/runs", number(int64(s.Parent.Push.Backlog)), p.t("tile.waiting"), ""}) //nolint:gosec // a count
+	} else {
+		out = append(out, tile{"#children", number(int64(len(s.Children))), p.t("tile.children"), ""})
+	}
+	aside, open := tile{"/parked", number(s.Counts.Parked), p.t("tile.parked"), ""}, tile{"/conflicts", number(s.Counts.Open), p.t("tile.conflicts"), ""}
 	if s.Counts.Parked > 0 {
 		aside.Class = classWarn
 	}
@@ -147,21 +153,21 @@ func tiles(s control.Status) []tile {
 }
 
 func (p page) childOf(c control.Child) child {
-	out := child{Name: c.Name, Seen: p.when(c.LastSeen), Lag: "nothing"}
+	out := child{Name: c.Name, Seen: p.when(c.LastSeen), Lag: p.t("child.lag_none")}
 	if c.Lag > 0 {
-		out.Lag = count(c.Lag, "change", "changes")
+		out.Lag = p.t("child.lag", "n", c.Lag)
 	}
 	switch away := time.Duration(p.now-c.LastSeen) * time.Millisecond; {
 	case c.Cloned != 0:
-		out.State, out.Class = "runs twice: refused", classBad
+		out.State, out.Class = p.t("child.cloned"), classBad
 	case c.LastSeen == 0:
-		out.State, out.Class = "never came", classWarn
+		out.State, out.Class = p.t("child.never"), classWarn
 	case away < 5*time.Minute:
-		out.State, out.Class = "in touch", classOK
+		out.State, out.Class = p.t("child.here"), classOK
 	case away < 24*time.Hour:
-		out.State = "away"
+		out.State = p.t("child.away")
 	default:
-		out.State, out.Class = "away for long", classWarn
+		out.State, out.Class = p.t("child.long"), classWarn
 	}
 	return out
 }
@@ -179,32 +185,32 @@ func (d *dashboard) countsOf(s control.Status) {
 	var rest int64
 	for i, r := range rows {
 		if i < showTypes {
-			d.Types = append(d.Types, typeRow{r.name, number(r.n)})
+			d.Types = append(d.Types, typeRow{r.name, d.say.Number(r.n)})
 		} else {
 			rest += r.n
 		}
 	}
 	if more := len(rows) - showTypes; more > 0 {
-		d.MoreTypes = "and " + count(rest, "record", "records") + " of " + count(more, "other type", "other types")
+		d.MoreTypes = d.t("records.more", "n", more, "records", rest)
 	}
-	d.Total, d.Counted = number(s.Counts.Total), d.when(s.CountedAt)
+	d.Total, d.Counted = d.t("records.total", "n", s.Counts.Total), d.when(s.CountedAt)
 	if n := s.Counts.Deleted; n > 0 {
-		d.Deleted = count(n, "deleted record is", "deleted records are") + " not counted."
+		d.Deleted = d.t("records.deleted", "n", n)
 	}
 }
 
-func about(s control.Status) []term {
+func (p page) about(s control.Status) []term {
 	n := s.Node
 	out := []term{
-		{"Address", n.URL},
-		{"Program", "Tributary " + or(n.Version, "of unknown version") + ", running for " + control.Span(time.Duration(n.Uptime)*time.Millisecond)},
-		{"Database", n.Database + ", schema " + number(n.Schema)},
-		{"Changes so far", number(s.Counts.Changes)},
-		{"Replica", string(n.Replica)},
-		{"Epoch of its log", n.Epoch},
+		{p.t("about.address"), n.URL},
+		{p.t("about.program"), p.t("about.running", "version", or(n.Version, "?"), "span", time.Duration(n.Uptime)*time.Millisecond)},
+		{p.t("about.database"), p.t("about.schema", "database", n.Database, "schema", strconv.FormatInt(n.Schema, 10))},
+		{p.t("about.changes"), p.say.Number(s.Counts.Changes)},
+		{p.t("about.replica"), string(n.Replica)},
+		{p.t("about.epoch"), n.Epoch},
 	}
 	if n.Fingerprint != "" {
-		out = append(out, term{"Public key", n.Fingerprint})
+		out = append(out, term{p.t("about.key"), n.Fingerprint})
 	}
 	return out
 }

@@ -9,19 +9,19 @@ import (
 
 type findPage struct {
 	page
-	Asked, Problem string
+	Asked, Problem, Detail string
 }
 
 // find asks for a record, and goes to its page where one was named.
 func (w *Web) find(out http.ResponseWriter, r *http.Request) error {
-	p := findPage{page: w.page("Find a record", "/explain"), Asked: r.URL.Query().Get("resource")}
+	p := findPage{page: w.page(r, "nav.explain", "/explain"), Asked: r.URL.Query().Get("resource")}
 	if p.Asked != "" {
 		key, err := fhir.ParseKey(p.Asked)
 		if err == nil {
 			http.Redirect(out, r, "/explain/"+key.String(), http.StatusSeeOther)
 			return nil
 		}
-		p.Problem = "A record is named by its type and its number, for example Patient/123. (" + err.Error() + ")"
+		p.Problem, p.Detail = p.t("find.problem"), err.Error()
 	}
 	w.show(out, http.StatusOK, "find", p)
 	return nil
@@ -31,6 +31,7 @@ type explainPage struct {
 	page
 	Key       string
 	E         control.Explanation
+	Story     []string
 	History   []historyRow
 	Conflicts []conflictRow
 	Parked    []parkedRow
@@ -38,9 +39,8 @@ type explainPage struct {
 }
 
 type historyRow struct {
-	Committed, Authored          when
-	Action, Seq, Version, Source string
-	By                           string
+	Committed, Authored         when
+	Action, Version, By, Source string
 }
 
 func (w *Web) explain(out http.ResponseWriter, r *http.Request) error {
@@ -48,24 +48,28 @@ func (w *Web) explain(out http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p := explainPage{page: w.page(e.Key.String(), "/explain"), Key: e.Key.String(), E: e}
+	p := explainPage{page: w.page(r, "", "/explain"), Key: e.Key.String(), E: e}
+	p.Title, p.Story = p.Key, p.saidAll(e.Story)
 	if p.page, err = w.peered(r.Context(), p.page); err != nil {
 		return err
 	}
 	for _, h := range e.History {
-		action := "changed"
-		switch h.Action {
-		case "CREATED":
-			action = "created"
-		case "DELETED":
-			action = "deleted"
-		}
 		p.History = append(p.History, historyRow{
-			Committed: p.when(h.Committed), Authored: p.when(h.Authored), Action: action, Seq: number(h.Seq), Version: h.Version.String(),
-			By: h.By, Source: h.Source,
+			Committed: p.when(h.Committed), Authored: p.when(h.Authored), Action: p.either("action."+string(h.Action), string(h.Action)),
+			Version: p.t("explain.version", "seq", h.Seq, "version", h.Version.String()), By: h.By, Source: p.source(h),
 		})
 	}
 	p.Conflicts, p.Parked, p.Audit = p.conflictRows(e.Conflicts), p.parkedRows(e.Parked), p.auditRows(e.Audit)
 	w.show(out, http.StatusOK, "explain", p)
 	return nil
+}
+
+// source says who delivered a version.
+func (p page) source(h control.HistoryRow) string {
+	switch h.From {
+	case control.FromOther:
+		return h.Source
+	default:
+		return p.t("from." + h.From)
+	}
 }

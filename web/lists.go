@@ -29,34 +29,25 @@ type option struct {
 // failures is the choice that stands for all outcomes that leave something to do.
 const failures = "failures"
 
-func outcomeOptions(chosen string) []option {
-	out := []option{{"", "everything", chosen == ""}, {failures, "what needs a look", chosen == failures}}
+func (p page) outcomeOptions(chosen string) []option {
+	out := []option{{"", p.t("audit.everything"), chosen == ""}, {failures, p.t("audit.failures"), chosen == failures}}
 	for _, o := range []audit.Outcome{
 		audit.Applied, audit.Done, audit.Already, audit.Equal, audit.Superseded, audit.Decided, audit.Deferred, audit.Held,
 		audit.Parked, audit.Refused, audit.Failed,
 	} {
-		text, _ := outcomeWords(o)
+		text, _ := p.outcomeWords(o)
 		if o == audit.Done {
-			text = "done by a person"
+			text = p.t("audit.by_person")
 		}
 		out = append(out, option{string(o), text, chosen == string(o)})
 	}
 	return out
 }
 
-func operationOptions(chosen string) []option {
-	out := []option{{"", "everything", chosen == ""}}
-	for _, o := range []option{
-		{string(audit.Local), "written here", false},
-		{string(audit.Pull), "fetched from the parent", false},
-		{string(audit.Push), "sent to the parent", false},
-		{string(audit.Receive), "came from a child", false},
-		{string(audit.Device), "read by devices", false},
-		{string(audit.Refuse), "calls turned away", false},
-		{string(audit.Admin), "done by a person", false},
-	} {
-		o.Chosen = o.Value == chosen
-		out = append(out, o)
+func (p page) operationOptions(chosen string) []option {
+	out := []option{{"", p.t("audit.everything"), chosen == ""}}
+	for _, o := range []audit.Operation{audit.Local, audit.Pull, audit.Push, audit.Receive, audit.Device, audit.Refuse, audit.Admin} {
+		out = append(out, option{string(o), p.t("operation." + string(o)), string(o) == chosen})
 	}
 	return out
 }
@@ -81,10 +72,8 @@ func (w *Web) audit(out http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p := auditPage{
-		page: w.page("Activity", "/audit"), Outcomes: outcomeOptions(q.Get("outcome")), Operations: operationOptions(q.Get("operation")),
-		Type: query.Type,
-	}
+	p := auditPage{page: w.page(r, "nav.audit", "/audit"), Type: query.Type}
+	p.Outcomes, p.Operations = p.outcomeOptions(q.Get("outcome")), p.operationOptions(q.Get("operation"))
 	if p.page, err = w.peered(r.Context(), p.page); err != nil {
 		return err
 	}
@@ -126,7 +115,7 @@ func (w *Web) conflicts(out http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p := conflictsPage{page: w.page("Conflicts", "/conflicts")}
+	p := conflictsPage{page: w.page(r, "nav.conflicts", "/conflicts")}
 	if p.page, err = w.peered(r.Context(), p.page); err != nil {
 		return err
 	}
@@ -150,7 +139,7 @@ func (w *Web) parked(out http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p := parkedPage{page: w.page("Set aside", "/parked")}
+	p := parkedPage{page: w.page(r, "nav.parked", "/parked")}
 	p.Rows, p.Held = p.parkedRows(rows), p.heldRows(held)
 	w.show(out, http.StatusOK, "parked", p)
 	return nil
@@ -166,7 +155,7 @@ func (w *Web) runs(out http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p := runsPage{page: w.page("Sync rounds", "/runs")}
+	p := runsPage{page: w.page(r, "nav.runs", "/runs")}
 	if p.page, err = w.peered(r.Context(), p.page); err != nil {
 		return err
 	}

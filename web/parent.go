@@ -12,7 +12,7 @@ type parent struct {
 	Ways                              []way
 }
 
-// way is one direction to the parent.
+// way is one direction to the parent. Error is what the program noted, in English.
 type way struct {
 	Text, State, Class string
 	Last               when
@@ -27,18 +27,18 @@ func (p page) parentOf(s control.Status) *parent {
 	if x == nil {
 		return nil
 	}
-	out := &parent{Name: or(x.Name, "not met yet"), URL: x.URL, Sentence: p.parentWords(*x)}
+	out := &parent{Name: or(x.Name, p.t("parent.unmet")), URL: x.URL, Sentence: p.parentWords(*x)}
 	switch {
 	case x.Reachable:
-		out.State, out.Class = "in touch", classOK
+		out.State, out.Class = p.t("parent.reachable"), classOK
 	case x.LastError != "":
-		out.State, out.Class = "out of touch", classBad
+		out.State, out.Class = p.t("parent.unreachable"), classBad
 	case x.LastSeen > 0:
-		out.State = "last seen " + control.Ago(p.now, x.LastSeen)
+		out.State = p.t("parent.seen", "ago", p.say.Ago(p.now, x.LastSeen))
 	default:
-		out.Name, out.State, out.Class = "The parent", "not met yet", classWarn
+		out.Name, out.State, out.Class = p.t("parent.title"), p.t("parent.unmet"), classWarn
 	}
-	out.Ways = []way{p.wayOf("Fetching from the parent (pull)", x.Pull), p.wayOf("Sending to the parent (push)", x.Push)}
+	out.Ways = []way{p.wayOf("pull", x.Pull), p.wayOf("push", x.Push)}
 	return out
 }
 
@@ -47,63 +47,56 @@ func (p page) parentWords(x control.Parent) string {
 	var parts []string
 	for _, d := range []control.Direction{x.Pull, x.Push} {
 		if d.Enabled {
-			parts = append(parts, "last "+d.Direction+" "+control.Ago(p.now, d.LastSuccess))
+			parts = append(parts, p.t("parent.last_"+d.Direction, "ago", p.say.Ago(p.now, d.LastSuccess)))
 		}
 	}
 	if len(parts) == 0 {
-		return "Nothing is fetched from it and nothing is sent to it: both are off in the configuration."
+		return p.t("parent.off")
 	}
-	var waiting []string
-	if n := x.Pull.Backlog; n > 0 && x.Pull.Enabled {
-		waiting = append(waiting, count(n, "change", "changes")+" to fetch")
+	waiting := 0
+	for _, d := range []control.Direction{x.Pull, x.Push} {
+		if d.Backlog > 0 && d.Enabled {
+			parts = append(parts, p.t("parent.waits_"+d.Direction, "n", d.Backlog))
+			waiting++
+		}
 	}
-	if n := x.Push.Backlog; n > 0 && x.Push.Enabled {
-		waiting = append(waiting, count(n, "change", "changes")+" to send")
+	if waiting == 0 {
+		parts = append(parts, p.t("parent.waits_nothing"))
 	}
-	if len(waiting) == 0 {
-		parts = append(parts, "nothing waiting")
-	}
-	return sentence(strings.Join(append(parts, waiting...), ", "))
+	return sentence(strings.Join(parts, p.t("list.and")))
 }
 
-func (p page) wayOf(text string, d control.Direction) way {
-	out := way{Text: text, Last: p.when(d.LastSuccess)}
+func (p page) wayOf(name string, d control.Direction) way {
+	out := way{Text: p.t("way." + name), Last: p.when(d.LastSuccess)}
+	if !d.Enabled {
+		out.State = p.t("way.off")
+		return out
+	}
 	if d.Last != nil {
 		out.Did = p.runWords(*d.Last)
 	}
-	verb := "to be sent"
-	if d.Direction == control.Pull {
-		verb = "to be fetched"
-	}
-	switch {
-	case !d.Enabled:
-		out.State, out.Did = "off", ""
-		return out
-	case d.Backlog == 0:
-		out.Waiting = "Nothing waits " + verb + "."
-	default:
-		out.Waiting = count(d.Backlog, "change waits ", "changes wait ") + verb + "."
+	out.Waiting = p.t("way.nothing_" + name)
+	if d.Backlog > 0 {
+		out.Waiting = p.t("way.waits_"+name, "n", d.Backlog)
 	}
 	switch {
 	case d.Running && d.Direction == control.Pull && d.Backlog == 0 && d.LastError == "":
-		out.State, out.Class = "listening", classOK
+		out.State, out.Class = p.t("way.listening"), classOK
 	case d.Running:
-		out.State, out.Class = "at work", classOK
+		out.State, out.Class = p.t("way.working"), classOK
 	case d.LastError != "":
-		out.State, out.Class = "does not get through", classBad
+		out.State, out.Class = p.t("way.stuck"), classBad
 	default:
-		out.State, out.Class = "ready", classOK
+		out.State, out.Class = p.t("way.ready"), classOK
 	}
 	if d.LastError != "" {
-		out.Error = "The last attempt: " + sentence(d.LastError)
-		out.Did = ""
+		out.Error, out.Did = sentence(d.LastError), ""
 	}
 	if d.NextAttempt > p.now && !d.Running {
-		out.Next = "Next attempt " + control.Ago(p.now, d.NextAttempt) + " (" + control.UTC(d.NextAttempt) + ")"
+		out.Next = p.t("way.next", "in", p.say.Ago(p.now, d.NextAttempt), "at", p.moment(d.NextAttempt))
 		if d.Backoff > 0 {
-			out.Next += ", because it waits " + control.Span(time.Duration(d.Backoff)*time.Millisecond) + " after a failure"
+			out.Next = p.t("way.next_after", "in", p.say.Ago(p.now, d.NextAttempt), "at", p.moment(d.NextAttempt), "span", time.Duration(d.Backoff)*time.Millisecond)
 		}
-		out.Next += "."
 	}
 	return out
 }

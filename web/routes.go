@@ -28,6 +28,7 @@ func (w *Web) Register(mux *http.ServeMux, protect func(http.Handler) http.Handl
 		"GET /explain":             w.find,
 		"GET /explain/{type}/{id}": w.explain,
 		"GET /assets/{name}":       w.asset,
+		"POST /language":           w.choose,
 	} {
 		mux.Handle(pattern, protect(ours.Handler(w.handle(h))))
 	}
@@ -40,6 +41,7 @@ func (w *Web) handle(h handler) http.Handler {
 		head.Set("X-Content-Type-Options", "nosniff")
 		head.Set("Referrer-Policy", "same-origin")
 		head.Set("Cache-Control", "no-store")
+		head.Set("Vary", "Cookie, Accept-Language")
 		if err := h(out, r); err != nil {
 			w.fail(out, r, err)
 		}

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"html/template"
 	"strings"
 
 	"github.com/tributary-sync/tributary/control"
@@ -19,28 +20,27 @@ type conflictRow struct {
 func (p page) conflictRows(conflicts []control.Conflict) []conflictRow {
 	out := make([]conflictRow, len(conflicts))
 	for i, c := range conflicts {
-		out[i] = conflictRow{UUID: c.UUID, Key: c.Key, Opened: p.when(c.Opened), Peer: p.peer(c.Peer, "another node")}
-		out[i].State, out[i].Class = conflictState(c)
+		out[i] = conflictRow{UUID: c.UUID, Key: c.Key, Opened: p.when(c.Opened), Peer: p.peer(c.Peer, "who.another")}
+		out[i].State, out[i].Class = p.conflictState(c)
 	}
 	return out
 }
 
-func conflictState(c control.Conflict) (text, class string) {
+func (p page) conflictState(c control.Conflict) (text, class string) {
 	switch {
 	case c.Status == control.ConflictOpen:
-		return "waits for a person", classWarn
-	case c.Winner == "local":
-		return "this node's copy was kept", classOK
-	case c.Winner == "incoming":
-		return "the other copy was kept", classOK
+		return p.t("outcome.deferred"), classWarn
+	case c.Status == control.ConflictHeld:
+		return p.t("outcome.held"), ""
+	case c.Winner == "local" || c.Winner == "incoming" || c.Winner == control.Merged:
+		return p.t("conflict.kept_" + c.Winner), classOK
 	}
-	return "decided elsewhere", classOK
+	return p.t("conflict.elsewhere"), classOK
 }
 
 type parkedRow struct {
-	Key    fhir.Key
-	Way    string
-	Reason string
+	What   template.HTML
+	Reason string // as the program noted it, in English
 	Since  when
 	Tries  string
 	Next   when
@@ -50,13 +50,13 @@ type parkedRow struct {
 func (p page) parkedRows(parked []control.Parked) []parkedRow {
 	out := make([]parkedRow, len(parked))
 	for i, x := range parked {
-		way := "could not be taken over"
+		way := "parked.not_taken"
 		if x.Direction == control.Push {
-			way = "was not taken by the parent"
+			way = "parked.not_delivered"
 		}
 		out[i] = parkedRow{
-			Key: x.Key, Way: way, Reason: reason(x.Reason, x.Key), Since: p.when(x.ParkedAt), Next: p.when(x.NextRetry), Due: x.NextRetry <= p.now,
-			Tries: count(x.Attempts, "try so far", "tries so far"),
+			What: p.h(way, "record", p.record(x.Key)), Reason: reason(x.Reason, x.Key), Since: p.when(x.ParkedAt), Next: p.when(x.NextRetry),
+			Due: x.NextRetry <= p.now, Tries: p.t("parked.tries", "n", x.Attempts),
 		}
 	}
 	return out
@@ -70,7 +70,7 @@ func reason(text string, key fhir.Key) string {
 type heldRow struct {
 	Key     fhir.Key
 	Since   when
-	Refusal string
+	Refusal string // as the program noted it, in English
 }
 
 func (p page) heldRows(held []control.Held) []heldRow {

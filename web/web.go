@@ -1,20 +1,20 @@
 // Package web owns the dashboard: the values of package control as pages for people who know clinics and not computers. Pages
-// are made on the server, need no script and load nothing from elsewhere. Everything from outside is escaped by html/template.
-// What is written in a record is shown on the page of a conflict and nowhere else (DESIGN.md section 3, invariant 8).
+// are made on the server, work without script and load nothing from elsewhere. Everything from outside is escaped by html/template.
+// Every word of a page stands in the files of web/messages. What is written in a record is shown on the page of a conflict and
+// nowhere else (DESIGN.md section 3, invariant 8).
 package web
 
 import (
 	"bytes"
-	"context"
 	"embed"
 	"html/template"
 	"log/slog"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/tributary-sync/tributary/control"
 	"github.com/tributary-sync/tributary/syncerr"
+	"github.com/tributary-sync/tributary/web/messages"
 )
 
 //go:embed templates
@@ -28,9 +28,10 @@ const refresh = 30
 
 // Web serves the dashboard of one node.
 type Web struct {
-	ctl   *control.Control
-	log   *slog.Logger
-	pages *template.Template
+	ctl       *control.Control
+	log       *slog.Logger
+	languages *messages.Languages
+	pages     map[string]*template.Template // by language
 }
 
 // New returns the dashboard over ctl.
@@ -38,85 +39,55 @@ func New(ctl *control.Control, log *slog.Logger) *Web {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	pages, err := template.ParseFS(templates, "templates/*.html")
+	w := &Web{ctl: ctl, log: log}
+	languages, err := messages.Load()
+	if err == nil {
+		err = w.speak(languages)
+	}
 	if err != nil {
 		panic("bug: " + err.Error())
 	}
-	return &Web{ctl: ctl, log: log, pages: pages}
+	return w
 }
 
-// page is what every page has.
-type page struct {
-	Title, Name, Here, Made string
-	Refresh                 int
-	Nav                     []link
-	now                     int64
-	parentURL, parentName   string
-}
-
-type link struct{ Path, Text string }
-
-func (w *Web) page(title, here string) page {
-	now := w.ctl.Now()
-	return page{
-		Title: title, Name: w.ctl.Name(), Here: here,
-		Made: control.UTC(now), now: now,
-		Nav: []link{
-			{"/", "Overview"},
-			{"/audit", "Activity"},
-			{"/conflicts", "Conflicts"},
-			{"/parked", "Set aside"},
-			{"/runs", "Sync rounds"},
-			{"/explain", "Find a record"},
-		},
+// speak makes the pages in some languages.
+func (w *Web) speak(languages *messages.Languages) error {
+	w.languages, w.pages = languages, map[string]*template.Template{}
+	for _, l := range languages.All() {
+		t, err := template.New("").Funcs(template.FuncMap{"t": l.Text, "h": l.HTML}).ParseFS(templates, "templates/*.html")
+		if err != nil {
+			return err
+		}
+		w.pages[l.Tag()] = t
 	}
+	return nil
 }
 
-// peered is a page that names the parent by its name instead of its address.
-func (w *Web) peered(ctx context.Context, p page) (page, error) {
-	url, name, err := w.ctl.ParentName(ctx)
-	p.parentURL, p.parentName = url, name
-	return p, err
-}
-
-// peer says in words who the other side of an exchange was.
-func (p page) peer(who, otherwise string) string {
-	if who != "" && who == p.parentURL {
-		return or(p.parentName, "the parent")
-	}
-	return or(who, otherwise)
-}
-
-// when is a time for template "when".
-type when struct {
-	At            int64
-	Ago, UTC, ISO string
-}
-
-func (p page) when(at int64) when {
-	return when{At: at, Ago: control.Ago(p.now, at), UTC: control.UTC(at), ISO: time.UnixMilli(at).UTC().Format(time.RFC3339)}
-}
+// view is what can be shown as a page: a struct with a page embedded.
+type view interface{ base() page }
 
 // show renders a page as a whole before it sends the first byte, so that a page is never cut by an error.
-func (w *Web) show(out http.ResponseWriter, status int, name string, data any) {
+func (w *Web) show(out http.ResponseWriter, status int, name string, v view) {
 	var b bytes.Buffer
-	if err := w.pages.ExecuteTemplate(&b, name, data); err != nil {
+	if err := w.pages[v.base().say.Tag()].ExecuteTemplate(&b, name, v); err != nil {
 		w.log.Error("render page", "page", name, "error", err)
-		http.Error(out, "This page cannot be shown; the log of the node has the cause.", http.StatusInternalServerError)
+		http.Error(out, v.base().t("error.render"), http.StatusInternalServerError)
 		return
 	}
-	out.Header().Set("Content-Type", "text/html; charset=utf-8")
-	out.Header().Set("Content-Length", strconv.Itoa(b.Len()))
+	head := out.Header()
+	head.Set("Content-Type", "text/html; charset=utf-8")
+	head.Set("Content-Language", v.base().say.Tag())
+	head.Set("Content-Length", strconv.Itoa(b.Len()))
 	out.WriteHeader(status)
 	if _, err := out.Write(b.Bytes()); err != nil {
 		w.log.Debug("send page", "page", name, "error", err)
 	}
 }
 
-// errorPage is what is shown where a page cannot be.
+// errorPage is what is shown where a page cannot be. Detail is the error as it stands in the log, in English.
 type errorPage struct {
 	page
-	Class, Text string
+	Class, Text, Detail string
 }
 
 func (w *Web) fail(out http.ResponseWriter, r *http.Request, err error) {
@@ -124,15 +95,16 @@ func (w *Web) fail(out http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	kind := syncerr.KindOf(err)
-	p := errorPage{page: w.page("This cannot be shown now", ""), Class: "bad", Text: err.Error()}
+	p := errorPage{page: w.page(r, "error.title", ""), Class: classBad, Detail: err.Error()}
 	switch {
 	case kind == syncerr.NotFound || kind == syncerr.Invalid || kind == syncerr.Usage:
-		p.Title, p.Class = "There is nothing here", "warn"
+		p.Title, p.Class = p.t("error.nothing"), classWarn
+	case kind == syncerr.Conflict || kind == syncerr.Precondition:
+		p.Title, p.Class, p.Text = p.t("error.moved"), classWarn, p.t("error.again")
 	case kind.Retry():
-		p.Refresh = refresh
-		p.Text = "The database of this node does not answer just now. What was saved is safe; this page tries again by itself. (" + err.Error() + ")"
+		p.Refresh, p.Text = refresh, p.t("error.away")
 	case kind == syncerr.Internal:
-		p.Text = "The node met an error of its own. Its log has the cause."
+		p.Text, p.Detail = p.t("error.own"), ""
 		w.log.Error("make page", "path", r.URL.Path, "error", err)
 	}
 	w.show(out, kind.HTTPStatus(), "error", p)

@@ -1,42 +1,15 @@
 package web
 
 import (
-	"strconv"
+	"html/template"
 	"strings"
 	"time"
 
 	"github.com/tributary-sync/tributary/audit"
 	"github.com/tributary-sync/tributary/control"
 	"github.com/tributary-sync/tributary/fhir"
+	"github.com/tributary-sync/tributary/web/messages"
 )
-
-// number writes a count with separators: 1,234,567.
-func number[N int | int64 | uint64](n N) string {
-	s := strconv.FormatInt(int64(n), 10)
-	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
-
-// count writes "1 change" or "1,200 changes".
-func count[N int | int64 | uint64](n N, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return number(n) + " " + many
-}
-
-// size writes a number of bytes as people do.
-func size(n int64) string {
-	switch {
-	case n < 1000:
-		return count(n, "byte", "bytes")
-	case n < 1_000_000:
-		return strconv.FormatInt((n+500)/1000, 10) + " kB"
-	}
-	return strconv.FormatFloat(float64(n)/1e6, 'f', 1, 64) + " MB"
-}
 
 func or(s, other string) string {
 	if s == "" {
@@ -68,37 +41,22 @@ const (
 )
 
 // outcomeWords says what became of something, for people, with the class of its badge.
-func outcomeWords(o audit.Outcome) (text, class string) {
+func (p page) outcomeWords(o audit.Outcome) (text, class string) {
 	switch o {
-	case audit.Applied, audit.Done:
-		return "done", classOK
-	case audit.Already:
-		return "was there already", ""
-	case audit.Equal:
-		return "same on both sides", ""
-	case audit.Superseded:
-		return "a newer one was there", ""
-	case audit.Decided:
-		return "conflict decided", classOK
-	case audit.Deferred:
-		return "waits for a person", classWarn
-	case audit.Held:
-		return "waits for the parent", ""
-	case audit.Parked:
-		return "set aside", classWarn
-	case audit.Refused:
-		return "refused", classBad
-	case audit.Failed:
-		return "did not work", classBad
+	case audit.Applied, audit.Done, audit.Decided:
+		class = classOK
+	case audit.Deferred, audit.Parked:
+		class = classWarn
+	case audit.Refused, audit.Failed:
+		class = classBad
 	}
-	return string(o), ""
+	return p.either("outcome."+string(o), string(o)), class
 }
 
-// auditRow is a record of the audit as a sentence: Before, the resource, After.
+// auditRow is a record of the audit as a sentence. Details is what the program noted, in English.
 type auditRow struct {
 	When          when
-	Before, After string
-	Key           fhir.Key
+	What          template.HTML
 	Details       string
 	Result, Class string
 }
@@ -106,12 +64,12 @@ type auditRow struct {
 func (p page) auditRows(records []audit.Record) []auditRow {
 	out := make([]auditRow, len(records))
 	for i, r := range records {
-		row := auditRow{When: p.when(r.Time), Key: r.Key, Details: reason(r.Details, r.Key)}
-		row.Result, row.Class = outcomeWords(r.Outcome)
+		row := auditRow{When: p.when(r.Time), Details: reason(r.Details, r.Key)}
+		row.Result, row.Class = p.outcomeWords(r.Outcome)
 		if r.Key == (fhir.Key{}) {
-			row.Before, row.Details = p.eventWords(r)
+			row.What = p.eventWords(r)
 		} else {
-			row.Before, row.After = p.changeWords(r)
+			row.What = p.changeWords(r)
 		}
 		out[i] = row
 	}
@@ -119,56 +77,61 @@ func (p page) auditRows(records []audit.Record) []auditRow {
 }
 
 // changeWords says what happened to a resource.
-func (p page) changeWords(r audit.Record) (before, after string) {
-	if r.Action == "DELETED" && r.Operation != audit.Local {
-		before = "The deletion of "
-	}
+func (p page) changeWords(r audit.Record) template.HTML {
+	key, otherwise := "", "who.parent"
 	switch r.Operation {
 	case audit.Pull:
-		return before, " came from " + p.peer(r.Peer, "the parent")
+		key = "change.came"
 	case audit.Push:
-		return before, " was sent to " + p.peer(r.Peer, "the parent")
+		key = "change.sent"
 	case audit.Receive:
-		return before, " came from " + p.peer(r.Peer, "a child")
+		key, otherwise = "change.came", "who.child"
+	case audit.Refuse:
+		key = "change.refused"
+	case audit.Admin:
+		key = "change.person"
+		if r.Action == "RESOLVE" {
+			key = "change.resolved"
+		}
 	case audit.Local:
 		switch r.Action {
 		case "CREATED":
-			return "", " was created here"
+			key = "change.created"
 		case "DELETED":
-			return "", " was deleted here"
+			key = "change.deleted"
+		default:
+			key = "change.changed"
 		}
-		return "", " was changed here"
-	case audit.Refuse:
-		return "A call about ", " was turned away"
-	case audit.Admin:
-		if r.Action == "RESOLVE" {
-			return "A person decided the conflict about ", ""
-		}
-		return "A person did something about ", ""
+	default:
+		return p.record(r.Key)
 	}
-	return "", ""
+	if r.Action == "DELETED" && (key == "change.came" || key == "change.sent") {
+		key += "_deletion"
+	}
+	return p.h(key, "record", p.record(r.Key), "peer", p.peer(r.Peer, otherwise))
 }
 
 // eventWords says what happened where no resource is named.
-func (p page) eventWords(r audit.Record) (before, details string) {
+func (p page) eventWords(r audit.Record) template.HTML {
 	switch r.Operation {
 	case audit.Pull:
-		return "Fetching from " + p.peer(r.Peer, "the parent"), sentence(r.Details)
+		return p.h("event.pull", "peer", p.peer(r.Peer, "who.parent"))
 	case audit.Push:
-		return "Sending to " + p.peer(r.Peer, "the parent"), sentence(r.Details)
+		return p.h("event.push", "peer", p.peer(r.Peer, "who.parent"))
 	case audit.Device:
-		return "Device " + p.peer(r.Peer, "of an unknown name"), sentence(r.Details)
+		return p.h("event.device", "peer", p.peer(r.Peer, "who.unnamed"))
 	case audit.Refuse:
-		return "A call was turned away", sentence(r.Details)
+		return p.h("event.refused")
 	case audit.Admin:
-		if r.Details != "" {
-			return sentence(r.Details), ""
+		if p.say.Has("did." + r.Action) {
+			return p.h("did." + r.Action)
 		}
+		return p.h("did.something")
 	}
-	return string(r.Operation) + " " + r.Action, sentence(r.Details)
+	return p.h("event.noted", "what", string(r.Operation)+" "+r.Action)
 }
 
-// runRow is a pass as a sentence.
+// runRow is a pass as a sentence. Error is what the program noted, in English.
 type runRow struct {
 	Started       when
 	Sentence      string
@@ -179,16 +142,14 @@ type runRow struct {
 func (p page) runRows(runs []audit.Run) []runRow {
 	out := make([]runRow, len(runs))
 	for i, r := range runs {
-		row := runRow{Started: p.when(r.Started), Sentence: p.runWords(r), Error: sentence(r.Error)}
+		row := runRow{Started: p.when(r.Started), Sentence: p.runWords(r), Error: sentence(r.Error), Result: p.either("run."+r.Outcome, p.t("run.failed"))}
 		switch r.Outcome {
 		case "done":
-			row.Result, row.Class = "done", classOK
-		case "running":
-			row.Result = "is running"
+			row.Class = classOK
 		case "interrupted":
-			row.Result, row.Class = "was interrupted", classWarn
-		default:
-			row.Result, row.Class = "did not get through", classBad
+			row.Class = classWarn
+		case "failed":
+			row.Class = classBad
 		}
 		out[i] = row
 	}
@@ -196,29 +157,27 @@ func (p page) runRows(runs []audit.Run) []runRow {
 }
 
 func (p page) runWords(r audit.Run) string {
-	verb, done, bytes := "Fetched from "+p.peer(r.Peer, "the parent"), "taken over", r.BytesIn
+	way, bytes := "pulled", r.BytesIn
 	if r.Direction == control.Push {
-		verb, done, bytes = "Sent to "+p.peer(r.Peer, "the parent"), "taken there", r.BytesOut
+		way, bytes = "pushed", r.BytesOut
 	}
-	s := verb + ": "
-	if r.Read == 0 {
-		s += "nothing new"
-	} else {
-		s += count(r.Read, "change", "changes") + ", " + number(r.Applied) + " " + done
+	s := p.t("run."+way+"_nothing", "peer", p.peer(r.Peer, "who.parent"))
+	if r.Read > 0 {
+		s = p.t("run."+way, "n", r.Read, "peer", p.peer(r.Peer, "who.parent"), "applied", r.Applied)
 	}
 	for _, part := range []struct {
-		n    int64
-		text string
-	}{{r.Skipped, "not needed"}, {r.Held, "waiting for a decision"}, {r.Parked, "set aside"}} {
+		n   int64
+		key string
+	}{{r.Skipped, "run.skipped"}, {r.Held, "run.held"}, {r.Parked, "run.parked"}} {
 		if part.n > 0 {
-			s += ", " + number(part.n) + " " + part.text
+			s += p.t("list.and") + p.t(part.key, "n", part.n)
 		}
 	}
 	if bytes > 0 {
-		s += "; " + size(bytes)
+		s += p.t("list.then") + p.t("run.bytes", "size", messages.Bytes(bytes))
 	}
 	if took := r.Finished - r.Started; r.Finished > 0 && took >= 1000 {
-		s += "; took " + control.Span(time.Duration(took)*time.Millisecond)
+		s += p.t("list.then") + p.t("run.took", "span", time.Duration(took)*time.Millisecond)
 	}
 	return s + "."
 }

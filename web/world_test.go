@@ -55,6 +55,7 @@ type world struct {
 	eng      *engine.Engine
 	district *engine.Engine
 	handler  http.Handler
+	web      *web.Web
 }
 
 func open(t *testing.T, c *clock, name string) *engine.Engine {
@@ -79,7 +80,8 @@ func newWorld(t *testing.T, name, parentURL string) *world {
 	w.eng, w.district = open(t, w.clock, name), open(t, w.clock, "district-hospital")
 	w.ctl = control.New(w.eng, cfg, w.passes, control.Deps{Clock: w.clock.Now, Version: "0.1.0", PublicKey: "ed25519 AAAA", StartedAt: w.clock.Now()})
 	mux := http.NewServeMux()
-	web.New(w.ctl, nil).Register(mux, func(h http.Handler) http.Handler { return h })
+	w.web = web.New(w.ctl, nil)
+	w.web.Register(mux, func(h http.Handler) http.Handler { return h })
 	w.handler = mux
 	return w
 }

@@ -1,0 +1,147 @@
+package web
+
+import (
+	"context"
+	"html/template"
+	"net/http"
+	"time"
+
+	"github.com/tributary-sync/tributary/control"
+	"github.com/tributary-sync/tributary/fhir"
+	"github.com/tributary-sync/tributary/web/messages"
+)
+
+// page is what every page has.
+type page struct {
+	Title, Name, Here     string
+	Back                  string // the address of the page itself
+	Made, Zone            string
+	Refresh               int
+	Nav                   []link
+	Languages             []option
+	say                   *messages.Language
+	now                   int64
+	zone                  *time.Location
+	parentURL, parentName string
+}
+
+type link struct{ Path, Text string }
+
+// page begins a page for a reader: title is the key of a text, here the entry of the navigation that it belongs to.
+func (w *Web) page(r *http.Request, title, here string) page {
+	now := w.ctl.Now()
+	p := page{Name: w.ctl.Name(), Here: here, Back: r.URL.RequestURI(), say: w.language(r), now: now, zone: w.ctl.Zone()}
+	if r.Method != http.MethodGet {
+		p.Back = "/"
+	}
+	p.Title = p.t(title)
+	p.Made, p.Zone = p.say.Moment(p.time(now)), p.time(now).Format("MST")
+	for _, n := range []link{
+		{"/", "nav.home"},
+		{"/audit", "nav.audit"},
+		{"/conflicts", "nav.conflicts"},
+		{"/parked", "nav.parked"},
+		{"/runs", "nav.runs"},
+		{"/explain", "nav.explain"},
+	} {
+		p.Nav = append(p.Nav, link{n.Path, p.t(n.Text)})
+	}
+	for _, l := range w.languages.All() {
+		p.Languages = append(p.Languages, option{l.Tag(), l.Text("language"), l == p.say})
+	}
+	return p
+}
+
+func (p page) base() page { return p }
+
+// Lang is the language of the page.
+func (p page) Lang() string { return p.say.Tag() }
+
+// t returns a text in the language of the page, see messages.Language.Text.
+func (p page) t(key string, args ...any) string { return p.say.Text(key, args...) }
+
+// h returns a text with links in it, see messages.Language.HTML.
+func (p page) h(key string, args ...any) template.HTML { return p.say.HTML(key, args...) }
+
+// either returns the text of a key, or another where the files have none for it: of a closed list that grew.
+func (p page) either(key, otherwise string) string {
+	if p.say.Has(key) {
+		return p.t(key)
+	}
+	return otherwise
+}
+
+// peered is a page that names the parent by its name instead of its address.
+func (w *Web) peered(ctx context.Context, p page) (page, error) {
+	url, name, err := w.ctl.ParentName(ctx)
+	p.parentURL, p.parentName = url, name
+	return p, err
+}
+
+// peer says in words who the other side of an exchange was; otherwise is the key of a text.
+func (p page) peer(who, otherwise string) string {
+	switch {
+	case who == "":
+		return p.t(otherwise)
+	case who != p.parentURL:
+		return who
+	case p.parentName != "":
+		return p.parentName
+	}
+	return p.t("who.parent")
+}
+
+// record is a link to the page of a record.
+func (p page) record(key fhir.Key) template.HTML {
+	name := template.HTMLEscapeString(key.String())
+	return template.HTML(`<a href="/explain/` + name + `" translate="no">` + name + `</a>`) //nolint:gosec // escaped; a key has no other letters than those of a path
+}
+
+// when is a time for template "when".
+type when struct {
+	At            int64
+	Ago, Abs, ISO string
+}
+
+// time is an instant in the time zone of the node.
+func (p page) time(at int64) time.Time { return time.UnixMilli(at).In(p.zone) }
+
+func (p page) when(at int64) when {
+	return when{At: at, Ago: p.say.Ago(p.now, at), Abs: p.moment(at), ISO: time.UnixMilli(at).UTC().Format(time.RFC3339)}
+}
+
+// moment writes a time of today as 08:15, others with their day, nothing for 0.
+func (p page) moment(at int64) string {
+	if at == 0 {
+		return ""
+	}
+	t, now := p.time(at), p.time(p.now)
+	if t.YearDay() == now.YearDay() && t.Year() == now.Year() {
+		return p.say.Clock(t)
+	}
+	return p.say.Moment(t)
+}
+
+// said writes a sentence of control in the language of the page.
+func (p page) said(s control.Sentence) string {
+	key := "said." + s.Code
+	if !p.say.Has(key) {
+		return s.Text
+	}
+	args := []any{"n", s.Count}
+	for name, at := range s.Times {
+		args = append(args, name, p.say.Moment(p.time(at)), name+"_ago", p.say.Ago(p.now, at))
+	}
+	for name, word := range s.Words {
+		args = append(args, name, word)
+	}
+	return p.t(key, args...)
+}
+
+func (p page) saidAll(list []control.Sentence) []string {
+	out := make([]string, len(list))
+	for i, s := range list {
+		out[i] = p.said(s)
+	}
+	return out
+}
