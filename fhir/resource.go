@@ -106,10 +106,19 @@ func compact(b []byte, limit int) ([]byte, error) {
 
 // stringEnd returns the offset behind the string that begins at from, or the end of b where the string does not end.
 func stringEnd(b []byte, from int) int {
-	for i := from + 1; ; i++ {
+	i := from + 1
+	for near := min(len(b), from+short); i < near; i++ { // most strings are short: no call is cheaper than one
+		switch b[i] {
+		case '"':
+			return i + 1
+		case '\\':
+			i++
+		}
+	}
+	for ; i < len(b); i++ {
 		n := bytes.IndexByte(b[i:], '"')
 		if n < 0 {
-			return len(b)
+			break
 		}
 		i += n
 		slashes := 0
@@ -120,7 +129,11 @@ func stringEnd(b []byte, from int) int {
 			return i + 1
 		}
 	}
+	return len(b)
 }
+
+// short is how many bytes of a string are looked at one by one.
+const short = 32
 
 func delimits(c byte) bool {
 	switch c {

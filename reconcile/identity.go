@@ -3,7 +3,6 @@ package reconcile
 import (
 	"bytes"
 	"cmp"
-	"hash/fnv"
 	"slices"
 
 	"github.com/tributary-sync/tributary/fhir"
@@ -43,10 +42,9 @@ func keysOf(typ string, values []elem, at []int) []keyed {
 
 func (k *keyed) identify(typ string) {
 	get := func(name string) string { return text(k.raw, name) }
-	value := get("value")
 	switch typ {
 	case "Identifier":
-		if value != "" {
+		if value := get("value"); value != "" {
 			k.first = get("system") + "|" + value
 			k.added = k.first
 		}
@@ -56,7 +54,7 @@ func (k *keyed) identify(typ string) {
 		k.added = k.first
 	case "ContactPoint":
 		k.first = get("system") + " " + get("use")
-		if value != "" {
+		if value := get("value"); value != "" {
 			k.second = get("system") + "|" + value
 			k.added = k.second
 		}
@@ -76,8 +74,12 @@ func (k *keyed) identify(typ string) {
 		k.first = string(cmp.Or(get("reference"), string(field(k.raw, "identifier"))))
 		k.added = k.first
 	default:
-		k.first = named(k.raw)
+		var id string
+		if k.first, id = named(k.raw); id != "" {
+			k.first = "id " + id
+		}
 		k.added = k.first
+		return
 	}
 	if id := get("id"); id != "" {
 		k.first, k.added = "id "+id, "id "+id
@@ -95,20 +97,26 @@ func conceptKey(raw []byte) string {
 	return cmp.Or(key, text(raw, "text"))
 }
 
-// named returns what names an element among others of its kind, where it has such a thing.
-func named(raw []byte) string {
+// named returns what names an element among others of its kind, where it has such a thing, and its id.
+func named(raw []byte) (key, id string) {
 	names := [...]string{"uuid", "linkId", "fullUrl", "url", "sequence", "identifier", "code", "path"}
-	key, best := "", len(names)
+	best := len(names)
 	each(raw, func(quoted, v []byte) {
-		i := slices.Index(names[:best], string(quoted[1:len(quoted)-1]))
-		if i < 0 {
+		name := quoted[1 : len(quoted)-1]
+		if string(name) == "id" && v[0] == '"' {
+			id = fhir.Unquote(v)
 			return
 		}
-		if k := nameIn(v); k != "" {
-			key, best = names[i]+" "+k, i
+		for i := range best {
+			if string(name) == names[i] {
+				if k := nameIn(v); k != "" {
+					key, best = names[i]+" "+k, i
+				}
+				return
+			}
 		}
 	})
-	return key
+	return key, id
 }
 
 func nameIn(v []byte) string {
@@ -169,18 +177,33 @@ func inTurn(as, bs []elem) (to []int, taken []bool) {
 		end, other = end-1, other-1
 		to[end], taken[other] = other, true
 	}
-	at := make(map[string][]int, other-from)
-	for j := from; j < other; j++ {
-		k := bs[j].whole()
-		at[k] = append(at[k], j)
+	first := make(map[string]int, other-from) // free ones of equal values
+	next := make([]int, other-from)           // of the same value, -1 at the end
+	for j := other - 1; j >= from; j-- {
+		next[j-from] = lookup(first, bs[j])
+		first[bs[j].whole()] = j
 	}
 	for i := from; i < end; i++ {
-		to[i] = -1
-		if free := at[as[i].whole()]; len(free) > 0 {
-			to[i], taken[free[0]], at[as[i].whole()] = free[0], true, free[1:]
+		if to[i] = lookup(first, as[i]); to[i] >= 0 {
+			taken[to[i]], first[as[i].whole()] = true, next[to[i]-from]
 		}
 	}
 	return to, taken
+}
+
+// lookup returns what a map has for a value, -1 for nothing.
+func lookup(m map[string]int, e elem) int {
+	var n int
+	var ok bool
+	if e.ext == nil {
+		n, ok = m[string(e.raw)] // makes no copy
+	} else {
+		n, ok = m[e.whole()]
+	}
+	if !ok {
+		return -1
+	}
+	return n
 }
 
 func identical(a, b elem) bool { return bytes.Equal(a.raw, b.raw) && bytes.Equal(a.ext, b.ext) }
@@ -224,62 +247,107 @@ const (
 	features  = 200 // of one value that are looked at
 )
 
+// telling knows which values of a list have a feature, of those that are not too common to tell anything.
+type telling struct {
+	first map[uint64]int32 // of the occurrences of a feature
+	at    []occurrence
+}
+
+type occurrence struct {
+	value int32
+	next  int32 // of the same feature, -1 at the end
+	count int32 // at the first one: how many there are
+}
+
+func (t *telling) add(feature uint64, value int) {
+	first, there := t.first[feature]
+	if !there {
+		t.first[feature] = int32(len(t.at))
+		t.at = append(t.at, occurrence{value: int32(value), next: -1, count: 1})
+		return
+	}
+	if t.at[first].count++; t.at[first].count > commonest {
+		return
+	}
+	t.at = append(t.at, occurrence{value: int32(value), next: t.at[first].next})
+	t.at[first].next = int32(len(t.at) - 1)
+}
+
+// with returns the first value that has a feature, -1 where there is none, and whether the feature tells anything.
+func (t *telling) with(feature uint64) (int32, bool) {
+	i, there := t.first[feature]
+	if !there {
+		return -1, true
+	}
+	if t.at[i].count > commonest {
+		return -1, false
+	}
+	return i, true
+}
+
 // bySimilarity matches what is left by the leaves that values share: at least half of those that are not common. It looks only at values
 // that share such a leaf, so that its work grows with the size of the lists and not with the square of it.
 func bySimilarity(as, bs []keyed, to []int, taken []bool) {
-	at := map[uint64][]int{}
-	all := map[int][]uint64{}
+	t := telling{first: map[uint64]int32{}}
+	var all []uint64 // the features of all values, one value's behind the other's
+	ends := make([]int, len(as))
 	for i, a := range as {
-		if to[a.at] >= 0 || a.kind() != '{' {
-			continue
-		}
-		all[i] = leaves(a.raw)
-		for _, f := range all[i] {
-			if len(at[f]) <= commonest {
-				at[f] = append(at[f], i)
+		if to[a.at] < 0 && a.kind() == '{' {
+			from := len(all)
+			all = leaves(all, a.raw)
+			for _, f := range all[from:] {
+				t.add(f, i)
 			}
 		}
+		ends[i] = len(all)
 	}
 	if len(all) == 0 {
 		return
 	}
-	telling := func(leaves []uint64) (n int) {
-		for _, f := range leaves {
-			if len(at[f]) <= commonest {
-				n++
+	sizes := make([]int, len(as)) // how many features of a value tell something
+	from := 0
+	for i, end := range ends {
+		for _, f := range all[from:end] {
+			if _, tells := t.with(f); tells {
+				sizes[i]++
 			}
 		}
-		return n
-	}
-	sizes := make(map[int]int, len(all))
-	for i, leaves := range all {
-		sizes[i] = telling(leaves)
+		from = end
 	}
 	type pair struct {
 		i, j  int
 		score float64
 	}
 	var pairs []pair
+	shared := make([]int, len(as))
+	var sharing []int32
 	for j, b := range bs {
 		if taken[b.at] || b.kind() != '{' {
 			continue
 		}
-		leaves := leaves(b.raw)
-		size := telling(leaves)
-		shared := map[int]int{}
-		for _, f := range leaves {
-			if len(at[f]) <= commonest {
-				for _, i := range at[f] {
-					shared[i]++
+		size := 0
+		all = leaves(all[:0], b.raw)
+		for _, f := range all {
+			at, tells := t.with(f)
+			if tells {
+				size++
+			}
+			for ; at >= 0; at = t.at[at].next {
+				i := t.at[at].value
+				if shared[i] == 0 {
+					sharing = append(sharing, i)
 				}
+				shared[i]++
 			}
 		}
-		for i, n := range shared {
-			score := float64(2*n) / float64(sizes[i]+size)
+		for _, i := range sharing {
+			score := float64(2*shared[i]) / float64(sizes[i]+size)
 			if named := as[i].first != "" && b.first != "" && as[i].first != b.first; score >= 0.5 && !named {
-				pairs = append(pairs, pair{i, j, score})
+				pairs = append(pairs, pair{int(i), j, score})
 			}
+			shared[i] = 0
 		}
+		sharing = sharing[:0]
 	}
 	slices.SortFunc(pairs, func(x, y pair) int {
 		return cmp.Or(cmp.Compare(y.score, x.score), cmp.Compare(abs(as[x.i].at-bs[x.j].at), abs(as[y.i].at-bs[y.j].at)), cmp.Compare(x.i, y.i), cmp.Compare(x.j, y.j))
@@ -293,24 +361,53 @@ func bySimilarity(as, bs []keyed, to []int, taken []bool) {
 
 func abs(n int) int { return max(n, -n) }
 
-// leaves returns hashes of the primitive values in an object, each with the names that lead to it.
-func leaves(raw []byte) []uint64 {
-	var out []uint64
-	var walk func(path, raw []byte)
-	walk = func(path, raw []byte) {
-		if len(out) == features {
-			return
+// leaves appends hashes of the primitive values in an object, each with the names that lead to it, without repetition.
+func leaves(out []uint64, raw []byte) []uint64 {
+	const offset = 14695981039346656037 // FNV-1a
+	from := len(out)
+	w := leafWalk{out: out, most: from + features}
+	w.value(raw, 0, offset)
+	slices.Sort(w.out[from:])
+	return w.out[:from+len(slices.Compact(w.out[from:]))]
+}
+
+type leafWalk struct {
+	out  []uint64
+	most int
+}
+
+// value takes the value that begins at i, and returns the offset behind it; a negative one when there are as many leaves as may be.
+func (w *leafWalk) value(b []byte, i int, path uint64) int {
+	switch b[i] {
+	case '{', '[':
+		named := b[i] == '{'
+		for i++; b[i] != '}' && b[i] != ']'; {
+			if b[i] == ',' {
+				i++
+			}
+			hash := path
+			if named {
+				end := fhir.ValueEnd(b, i)
+				hash = fnv1a(path, b[i:end])
+				i = end + 1 // the colon
+			}
+			if i = w.value(b, i, hash); i < 0 {
+				return i
+			}
 		}
-		if raw[0] == '{' || raw[0] == '[' {
-			each(raw, func(name, value []byte) { walk(slices.Concat(path, name), value) })
-			return
-		}
-		h := fnv.New64a()
-		_, _ = h.Write(path)
-		_, _ = h.Write(raw)
-		out = append(out, h.Sum64())
+		return i + 1
 	}
-	walk(nil, raw)
-	slices.Sort(out)
-	return slices.Compact(out)
+	if len(w.out) == w.most {
+		return -1
+	}
+	end := fhir.ValueEnd(b, i)
+	w.out = append(w.out, fnv1a(path, b[i:end]))
+	return end
+}
+
+func fnv1a(hash uint64, b []byte) uint64 {
+	for _, c := range b {
+		hash = (hash ^ uint64(c)) * 1099511628211
+	}
+	return hash
 }

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -28,10 +29,9 @@ func (e elem) kind() byte {
 
 // member is an element of an object.
 type member struct {
-	key     string // the element as FHIRPath names it; the name in JSON where no definition says more
-	name    string // in JSON
-	typ     string // of the value; "" where it is not known
-	repeats bool
+	key  string // the element as FHIRPath names it; the name in JSON where no definition says more
+	name string // in JSON
+	typ  string // of the value; "" where it is not known
 	elem
 }
 
@@ -77,58 +77,110 @@ func field(raw []byte, name string) []byte {
 	return nil
 }
 
-// members returns the elements of an object of a type.
-func (m *merger) members(owner string, raw []byte) []member {
-	var out []member
-	at := make(map[string]int, 16)
-	each(raw, func(quoted, value []byte) {
-		x := member{name: fhir.Unquote(quoted)}
-		x.key = x.name
-		beside, shadow := strings.CutPrefix(x.name, "_")
-		el, known := m.element(owner, x.name)
-		if !known && shadow {
-			if el, known = m.element(owner, beside); known {
-				x.name, x.key = beside, beside
-			}
-		} else {
-			shadow = false
+// members appends the elements of an object of a type.
+func (m *merger) members(out []member, owner string, raw []byte) []member {
+	if raw == nil || raw[0] != '{' {
+		return out
+	}
+	at, names := &m.keys, m.namesOf(owner)
+	at.reset()
+	for i := 1; i < len(raw)-1; {
+		colon := fhir.ValueEnd(raw, i)
+		end := fhir.ValueEnd(raw, colon+1)
+		x, ok := names[string(raw[i:colon])]
+		if !ok {
+			x = m.nameOf(owner, raw[i:colon])
+			names[string(raw[i:colon])] = x
 		}
-		if known {
-			x.key, x.repeats = el.Name, el.Repeats
-			if len(el.Types) == 1 {
-				x.typ = el.Types[0]
-			}
-		}
-		i, there := at[x.key]
-		if there && out[i].name != x.name { // two types of one choice: nothing that a definition allows
+		value := raw[colon+1 : end]
+		i = end + 1 // the comma
+		n := at.of(x.key)
+		if n >= 0 && out[n].name != x.name { // two types of one choice: nothing that a definition allows
 			x.key = x.name
-			i, there = at[x.key]
+			n = at.of(x.key)
 		}
-		if !there {
-			i = len(out)
-			at[x.key] = i
-			out = append(out, x)
+		if n < 0 {
+			n = len(out)
+			out = append(out, x.member)
+			at.add(x.key)
 		}
-		if shadow {
-			out[i].ext = value
+		if x.beside {
+			out[n].ext = value
 		} else {
-			out[i].raw = value
+			out[n].raw = value
 		}
-	})
+	}
 	return out
 }
 
-func (m *merger) element(owner, name string) (fhir.Element, bool) {
-	if owner == "" {
-		return fhir.Element{}, false
+// few is up to how many keys are found fastest by looking at one after the other.
+const few = 16
+
+// places finds keys in the order in which they were added.
+type places struct {
+	keys []string
+	at   map[string]int // where there are many
+}
+
+func (p *places) reset() { p.keys, p.at = p.keys[:0], nil }
+
+func (p *places) of(key string) int {
+	if p.at != nil {
+		if i, ok := p.at[key]; ok {
+			return i
+		}
+		return -1
 	}
-	k := [2]string{owner, name}
-	e, ok := m.elements[k]
+	return slices.Index(p.keys, key)
+}
+
+func (p *places) add(key string) {
+	p.keys = append(p.keys, key)
+	switch {
+	case p.at != nil:
+		p.at[key] = len(p.keys) - 1
+	case len(p.keys) > few:
+		p.at = make(map[string]int, 2*few)
+		for i, k := range p.keys {
+			p.at[k] = i
+		}
+	}
+}
+
+// label is what the definitions say of a name that JSON has in objects of a type.
+type label struct {
+	member
+	beside bool // it is what stands beside a primitive
+}
+
+func (m *merger) namesOf(owner string) map[string]label {
+	names, ok := m.names[owner]
 	if !ok {
-		e, _ = fhir.ElementOf(owner, name)
-		m.elements[k] = e
+		names = map[string]label{}
+		m.names[owner] = names
 	}
-	return e, e.Name != ""
+	return names
+}
+
+func (m *merger) nameOf(owner string, quoted []byte) label {
+	x := label{member: member{name: fhir.Unquote(quoted)}}
+	x.key = x.name
+	if owner == "" {
+		return x
+	}
+	el, known := fhir.ElementOf(owner, x.name)
+	if without, shadow := strings.CutPrefix(x.name, "_"); !known && shadow {
+		if el, known = fhir.ElementOf(owner, without); known {
+			x.name, x.beside = without, true
+		}
+	}
+	if known {
+		x.key = el.Name
+		if len(el.Types) == 1 {
+			x.typ = el.Types[0]
+		}
+	}
+	return x
 }
 
 // object writes members as JSON.

@@ -167,23 +167,33 @@ func movedTwice(rows []row) bool {
 // once leaves out what one side added and the other side's change of something else has made too: no value stands more often than in a
 // copy.
 func once(values []elem, from []row, ls, rs []elem) []elem {
-	if !slices.ContainsFunc(from, func(x row) bool { return x.a < 0 }) {
+	now := map[string]int{} // of the values that were added: how often they stand there
+	for i, x := range from {
+		if x.a < 0 {
+			now[values[i].whole()] = 0
+		}
+	}
+	if len(now) == 0 {
 		return values
 	}
-	count := func(values []elem) map[string]int {
-		n := map[string]int{}
+	count := func(n map[string]int, values []elem) {
 		for _, v := range values {
-			n[v.whole()]++
+			if lookup(now, v) >= 0 {
+				n[v.whole()]++
+			}
 		}
-		return n
 	}
-	now, left, right := count(values), count(ls), count(rs)
+	left, right := map[string]int{}, map[string]int{}
+	count(now, values)
+	count(left, ls)
+	count(right, rs)
 	var out []elem
 	for i, v := range values {
-		k := v.whole()
-		if from[i].a < 0 && now[k] > max(left[k], right[k], 1) {
-			now[k]--
-			continue
+		if from[i].a < 0 {
+			if k := v.whole(); now[k] > max(left[k], right[k], 1) {
+				now[k]--
+				continue
+			}
 		}
 		out = append(out, v)
 	}

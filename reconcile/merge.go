@@ -53,14 +53,17 @@ func Differences(ancestor, left, right []byte) []Difference {
 
 // merger is one merge. The side that sorts first is called left, so that the order of the arguments does not matter.
 type merger struct {
-	swapped  bool
-	blind    bool // there is no ancestor
-	detail   bool // look at what one side alone changed, too
-	pick     func(Difference) Side
-	found    []Difference // where there is detail
-	clashes  []Difference // without a choice
-	elements map[[2]string]fhir.Element
-	groups   map[string][]fhir.Group
+	swapped bool
+	blind   bool // there is no ancestor
+	detail  bool // look at what one side alone changed, too
+	pick    func(Difference) Side
+	found   []Difference                // where there is detail
+	clashes []Difference                // without a choice
+	names   map[string]map[string]label // by type, then as JSON writes them
+	groups  map[string][]fhir.Group
+	read    [3][]member // by sides
+	keys    places      // by members
+	spare   []*sides    // that no object uses any more
 }
 
 // place is where in the resource a merge is.
@@ -76,7 +79,7 @@ func (p place) element(name string, critical bool) place {
 func merge(ancestor, left, right []byte, pick func(Difference) Side, detail bool) ([]byte, *merger) {
 	m := &merger{
 		swapped: bytes.Compare(left, right) > 0, blind: ancestor == nil, detail: detail, pick: pick,
-		elements: map[[2]string]fhir.Element{}, groups: map[string][]fhir.Group{},
+		names: map[string]map[string]label{}, groups: map[string][]fhir.Group{},
 	}
 	if m.swapped {
 		left, right = right, left
@@ -103,6 +106,11 @@ func (m *merger) value(at place, typ string, a, l, r elem) elem {
 	if same(l, r) {
 		return l
 	}
+	return m.differing(at, typ, a, l, r)
+}
+
+// differing merges an element in which the copies differ.
+func (m *merger) differing(at place, typ string, a, l, r elem) elem {
 	if !m.detail && !m.blind {
 		switch {
 		case same(l, a):
@@ -234,16 +242,25 @@ func (m *merger) object(at place, typ string, a, l, r elem) elem {
 		owner = text(l.raw, "resourceType")
 	}
 	o := m.sides(owner, a.raw, l.raw, r.raw)
+	defer func() { m.spare = append(m.spare, o) }()
 	bound := o.bound(m, owner)
-	var out []member
+	out := o.out[:0]
 	allLeft, allRight := true, true
+	resource := fhir.IsType(owner)
 	story := -1 // the narrative's place in out
-	for _, x := range o.entries {
-		if fhir.IsType(owner) && x.key == "text" {
+	for _, i := range o.order {
+		x := &o.entries[i]
+		if resource && x.key == "text" {
 			story = len(out)
 			continue
 		}
-		v := m.member(at.element(x.key, m.critical(owner, x.key)), x, bound[x.key])
+		if !x.differ {
+			if !x.l.absent() {
+				out = append(out, x.l)
+			}
+			continue
+		}
+		v := m.member(at.element(x.key, m.critical(owner, x.key)), x, slices.Contains(bound, x.key))
 		allLeft = allLeft && v.name == x.l.name && same(v.elem, x.l.elem)
 		allRight = allRight && v.name == x.r.name && same(v.elem, x.r.elem)
 		if !v.absent() {
@@ -251,13 +268,15 @@ func (m *merger) object(at place, typ string, a, l, r elem) elem {
 		}
 	}
 	if story >= 0 {
-		if v := m.narrative(at.element("text", false), o.of("text"), allLeft, allRight); !v.absent() {
-			allLeft, allRight = allLeft && same(v.elem, o.of("text").l.elem), allRight && same(v.elem, o.of("text").r.elem)
+		x := o.of("text")
+		if v := m.narrative(at.element("text", false), x, allLeft, allRight); !v.absent() {
+			allLeft, allRight = allLeft && same(v.elem, x.l.elem), allRight && same(v.elem, x.r.elem)
 			out = slices.Insert(out, story, v)
 		} else {
-			allLeft, allRight = allLeft && o.of("text").l.absent(), allRight && o.of("text").r.absent()
+			allLeft, allRight = allLeft && x.l.absent(), allRight && x.r.absent()
 		}
 	}
+	o.out = out
 	switch {
 	case allLeft:
 		return l
@@ -273,68 +292,97 @@ func (m *merger) object(at place, typ string, a, l, r elem) elem {
 type entry struct {
 	key     string
 	a, l, r member
+	differ  bool // the two copies say different things
 }
 
-func (x entry) changed() (byLeft, byRight bool) {
+func (x *entry) changed() (byLeft, byRight bool) {
 	return x.l.name != x.a.name || !same(x.l.elem, x.a.elem), x.r.name != x.a.name || !same(x.r.elem, x.a.elem)
 }
 
-func (x entry) differ() bool { return x.l.name != x.r.name || !same(x.l.elem, x.r.elem) }
-
+// sides is an object in the three copies.
 type sides struct {
-	entries []entry // in the order of the merged object
-	at      map[string]int
+	entries []entry
+	order   []int // of the merged object
+	at      places
 	blind   bool
+	out     []member // of the merged object
 }
 
-// of returns the entry of an element that is there.
-func (o sides) of(key string) entry { return o.entries[o.at[key]] }
+// of returns the entry of an element, nil where it is in no copy.
+func (o *sides) of(key string) *entry {
+	i := o.at.of(key)
+	if i < 0 {
+		return nil
+	}
+	return &o.entries[i]
+}
 
 // sides lays the elements of three objects beside each other: in the order of the left one, those that only the right one has behind the
 // same neighbours as there.
-func (m *merger) sides(owner string, a, l, r []byte) sides {
-	lm, rm := m.members(owner, l), m.members(owner, r)
-	byKey := make(map[string]int, len(lm)+len(rm))
-	entries := make([]entry, 0, len(lm)+len(rm))
-	left, right := make([]int, 0, len(lm)), make([]int, 0, len(rm))
+func (m *merger) sides(owner string, a, l, r []byte) *sides {
+	var o *sides
+	if n := len(m.spare) - 1; n >= 0 {
+		o, m.spare = m.spare[n], m.spare[:n]
+	} else {
+		o = &sides{}
+	}
+	o.entries, o.order, o.blind = o.entries[:0], o.order[:0], m.blind
+	o.at.reset()
+	for i, raw := range [...][]byte{a, l, r} {
+		m.read[i] = m.members(m.read[i][:0], owner, raw)
+	}
+	am, lm, rm := m.read[0], m.read[1], m.read[2]
+	place := func(key string) (int, bool) {
+		if i := o.at.of(key); i >= 0 {
+			return i, false
+		}
+		o.at.add(key)
+		o.entries = append(o.entries, entry{key: key})
+		return len(o.entries) - 1, true
+	}
+	left, right := o.order, make([]int, 0, len(rm))
 	for _, x := range lm {
-		byKey[x.key] = len(entries)
-		left = append(left, len(entries))
-		entries = append(entries, entry{key: x.key, l: x})
+		i, _ := place(x.key)
+		o.entries[i].l = x
+		left = append(left, i)
 	}
+	mixed := false
 	for _, x := range rm {
-		i, ok := byKey[x.key]
-		if !ok {
-			i = len(entries)
-			byKey[x.key] = i
-			entries = append(entries, entry{key: x.key})
-		}
-		entries[i].r = x
+		i, alone := place(x.key)
+		o.entries[i].r = x
 		right = append(right, i)
+		mixed = mixed || alone
 	}
-	for _, x := range m.members(owner, a) {
-		if i, ok := byKey[x.key]; ok {
-			entries[i].a = x
-		} else {
-			byKey[x.key] = len(entries)
-			left = append(left, len(entries)) // gone on both sides: it tells what was removed
-			entries = append(entries, entry{key: x.key, a: x})
+	for _, x := range am {
+		i, alone := place(x.key)
+		o.entries[i].a = x
+		if alone {
+			left = append(left, i) // gone on both sides: it tells what was removed
 		}
 	}
-	o := sides{at: make(map[string]int, len(entries)), blind: m.blind}
-	for _, i := range interleave(left, right) {
-		o.at[entries[i].key] = len(o.entries)
-		o.entries = append(o.entries, entries[i])
+	for i := range o.entries {
+		x := &o.entries[i]
+		x.differ = x.l.name != x.r.name || !same(x.l.elem, x.r.elem)
+	}
+	if o.order = left; mixed {
+		o.order = interleave(left, right)
 	}
 	return o
 }
 
 // interleave returns base with what only other has: behind the neighbour that it has there, and behind what only base has at that place.
+// Both have each number once.
 func interleave(base, other []int) []int {
-	const head = -1
-	next := make(map[int]int, len(base)+len(other)+1)
-	in := make(map[int]bool, len(base)+len(other))
-	shared := make(map[int]bool, len(other))
+	size := 0
+	for _, x := range base {
+		size = max(size, x+1)
+	}
+	for _, x := range other {
+		size = max(size, x+1)
+	}
+	head := size
+	next := make([]int, size+1)
+	in, shared := make([]bool, size), make([]bool, size+1)
 	for _, x := range other {
 		shared[x] = true
 	}
@@ -344,7 +392,7 @@ func interleave(base, other []int) []int {
 		in[x] = true
 	}
 	next[last] = head
-	prev := head
+	prev, n := head, len(base)
 	for _, x := range other {
 		if in[x] {
 			prev = x
@@ -357,44 +405,44 @@ func interleave(base, other []int) []int {
 		next[prev] = x
 		in[x] = true
 		prev = x
+		n++
 	}
-	out := make([]int, 0, len(in))
-	for x := next[head]; x != head && len(out) < len(in); x = next[x] {
+	out := make([]int, 0, n)
+	for x := next[head]; x != head && len(out) < n; x = next[x] {
 		out = append(out, x)
 	}
 	return out
 }
 
 // member merges one element of an object.
-func (m *merger) member(at place, x entry, bound bool) member {
+func (m *merger) member(at place, x *entry, bound bool) member {
+	if bound && x.differ {
+		return m.oneOf(at, x, true)
+	}
 	shape := x.l
 	if shape.absent() {
 		shape = x.r
 	}
-	if bound && x.differ() {
-		return m.oneOf(at, x, true)
-	}
-	names := map[string]bool{}
-	for _, y := range []member{x.a, x.l, x.r} {
-		if !y.absent() {
-			names[y.name] = true
-		}
-	}
-	if len(names) > 1 { // a choice that took another type (FHIR R4 formats.html#choice)
-		return m.oneOf(at, x, false)
-	}
 	if shape.absent() {
 		return member{}
 	}
-	if shape.elem = m.value(at, shape.typ, x.a.elem, x.l.elem, x.r.elem); shape.absent() {
+	for _, y := range [...]*member{&x.a, &x.r} {
+		if !y.absent() && y.name != shape.name { // a choice that took another type (FHIR R4 formats.html#choice)
+			return m.oneOf(at, x, false)
+		}
+	}
+	if !x.differ {
+		return x.l
+	}
+	if shape.elem = m.differing(at, shape.typ, x.a.elem, x.l.elem, x.r.elem); shape.absent() {
 		return member{}
 	}
 	return shape
 }
 
 // oneOf takes an element from one side, with its name.
-func (m *merger) oneOf(at place, x entry, bound bool) member {
-	if !x.differ() {
+func (m *merger) oneOf(at place, x *entry, bound bool) member {
+	if !x.differ {
 		return x.l
 	}
 	label := func(y member) elem { // so that a value that changed its type alone differs
@@ -412,8 +460,8 @@ func (m *merger) oneOf(at place, x entry, bound bool) member {
 
 // bound returns the elements of which no side can be taken alone, because the two sides changed different ones that say one thing
 // together, or because one side removed something where the other removed something else.
-func (o sides) bound(m *merger, owner string) map[string]bool {
-	out := map[string]bool{}
+func (o *sides) bound(m *merger, owner string) []string {
+	var out []string
 	for _, g := range m.together(owner) {
 		if owner == "HumanName" && o.parts() {
 			continue
@@ -421,24 +469,23 @@ func (o sides) bound(m *merger, owner string) map[string]bool {
 		var touched []string
 		left, right := false, false
 		for _, key := range g.Elements {
-			i, ok := o.at[key]
-			if !ok || !o.entries[i].differ() {
+			x := o.of(key)
+			if x == nil || !x.differ {
 				continue
 			}
-			byLeft, byRight := o.entries[i].changed()
+			byLeft, byRight := x.changed()
 			touched, left, right = append(touched, key), left || byLeft, right || byRight
 		}
 		if left && right && len(touched) > 1 {
-			for _, key := range touched {
-				out[key] = true
-			}
+			out = append(out, touched...)
 		}
 	}
-	if fhir.IsType(owner) || owner == "" || o.blind {
+	if owner == "" || o.blind || fhir.IsType(owner) {
 		return out
 	}
 	var gone [2][]string
-	for _, x := range o.entries {
+	for i := range o.entries {
+		x := &o.entries[i]
 		if !x.a.absent() && x.l.absent() != x.r.absent() {
 			i := 0
 			if x.r.absent() {
@@ -448,18 +495,17 @@ func (o sides) bound(m *merger, owner string) map[string]bool {
 		}
 	}
 	if gone[0] != nil && gone[1] != nil {
-		for _, key := range slices.Concat(gone[0], gone[1]) {
-			out[key] = true
-		}
+		out = slices.Concat(out, gone[0], gone[1])
 	}
 	return out
 }
 
 // parts reports whether a name differs in its parts alone and has no text that says all of them: then they are merged one by one.
-func (o sides) parts() bool {
-	for _, x := range o.entries {
+func (o *sides) parts() bool {
+	for i := range o.entries {
+		x := &o.entries[i]
 		whole := x.key == "text" || x.key == "use" || x.key == "period"
-		if whole && x.differ() || x.key == "text" && !(x.l.absent() && x.r.absent()) {
+		if whole && x.differ || x.key == "text" && !(x.l.absent() && x.r.absent()) {
 			return false
 		}
 	}

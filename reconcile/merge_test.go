@@ -190,6 +190,9 @@ func TestMerge(t *testing.T) {
 			`{"uuid":"u","name":"B","states":[{"uuid":"1","n":1},{"uuid":"2","n":null}]}`, `{"uuid":"u","name":"A","states":[{"uuid":"2","n":2.0},{"uuid":"1","n":1}]}`,
 			`{"uuid":"u","name":"B","states":[{"uuid":"2","n":2.0},{"uuid":"1","n":1}]}`, nil,
 		}, {
+			"a name that begins with an underscore and stands beside nothing", `{"uuid":"u","_v":1,"n":1,"m":1}`, `{"uuid":"u","_v":2,"n":2,"m":1}`, `{"uuid":"u","_v":1,"n":1,"m":2}`,
+			`{"uuid":"u","_v":2,"n":2,"m":2}`, nil,
+		}, {
 			"no ancestor any more", "", patient(`"active":true,"gender":"male"`), patient(`"gender":"female"`), "", []string{"Patient.active", "Patient.gender"},
 		},
 	})

@@ -9,9 +9,9 @@ import (
 // narrative returns the text of a merged resource. A text follows its resource: it is taken from the side whose elements the resource has.
 // Where it has elements of both, a text that was made from the elements (generated, extensions) tells of neither and is left out; one that
 // a person wrote (additional) may say what the elements do not (FHIR R4 narrative.html) and is merged like any element.
-func (m *merger) narrative(at place, x entry, allLeft, allRight bool) member {
+func (m *merger) narrative(at place, x *entry, allLeft, allRight bool) member {
 	switch {
-	case !x.differ() && (allLeft || allRight):
+	case !x.differ && (allLeft || allRight):
 		return x.l
 	case allLeft && allRight && !written(x.l.raw) && !written(x.r.raw):
 		if byLeft, _ := x.changed(); byLeft {
