@@ -42,6 +42,7 @@ func (s *Server) registerControl(mux *http.ServeMux) {
 		"DELETE /control/v1/devices/{name}":         s.controlRemoveDevice,
 		"GET /control/v1/explain/{type}/{id}":       s.controlExplain,
 		"GET /control/v1/doctor":                    s.controlDoctor,
+		"GET /control/v1/support":                   s.controlSupport,
 		"POST /control/v1/sync":                     s.controlSync,
 		"GET /control/v1/verify":                    s.controlVerifying,
 		"POST /control/v1/verify":                   s.controlVerify,

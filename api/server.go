@@ -34,6 +34,8 @@ type Deps struct {
 	// Restored gives the node a new identity because a child remembers a log of that epoch which the database does not have; up to sequence
 	// agreed of the log the child had said the same as the database. Nil where the node cannot.
 	Restored func(ctx context.Context, why, epoch string, agreed uint64) error
+	// Support makes the files of a support bundle; metrics returns what /metrics answers. Nil where none are made.
+	Support func(ctx context.Context, c *control.Control, metrics func() ([]byte, error)) ([]control.File, error)
 }
 
 // Server answers HTTP requests. Its methods may be called from many goroutines.

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/tributary-sync/tributary/audit"
+	"github.com/tributary-sync/tributary/config"
 	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/store"
 	"github.com/tributary-sync/tributary/syncerr"
@@ -113,6 +114,24 @@ func (c *Control) Sync(ctx context.Context, direction string) ([]audit.Run, erro
 		return nil, syncerr.New(syncerr.Usage, "sync", "this node does not run").WithHint("Start it with `tributary serve`")
 	}
 	return c.passes.Sync(ctx, direction)
+}
+
+// NoteSupport writes into the audit that somebody made a support bundle.
+func (c *Control) NoteSupport(ctx context.Context) error {
+	return c.eng.Note(ctx, audit.Record{Operation: audit.Admin, Outcome: audit.Done, Action: "SUPPORT", Peer: c.actor, Details: "a support bundle was made"})
+}
+
+// Config returns the configuration with secrets masked.
+func (c *Control) Config() config.Config { return c.cfg.Redacted() }
+
+// Database returns how much room the database takes, and its tables. It reads every table once.
+func (c *Control) Database(ctx context.Context) (store.Sizes, []store.Table, error) {
+	sizes, err := c.eng.Store().Sizes(ctx)
+	if err != nil {
+		return sizes, nil, err
+	}
+	tables, err := c.eng.Store().Shape(ctx)
+	return sizes, tables, err
 }
 
 // ConfigText returns the configuration as YAML with secrets masked.

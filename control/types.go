@@ -225,3 +225,9 @@ const (
 
 	KindIdentity = store.KindIdentity
 )
+
+// File is one file of a support bundle.
+type File struct {
+	Name string `json:"name"`
+	Text string `json:"text"`
+}

@@ -27,6 +27,7 @@ import (
 	"github.com/tributary-sync/tributary/resourcemanager"
 	"github.com/tributary-sync/tributary/sdata"
 	"github.com/tributary-sync/tributary/store"
+	"github.com/tributary-sync/tributary/support"
 	"github.com/tributary-sync/tributary/syncerr"
 	"github.com/tributary-sync/tributary/web"
 )
@@ -129,6 +130,8 @@ func storeOptions(cfg config.Config, deps Deps) (store.Options, error) {
 // New opens the node's database and wires it; nothing runs yet. The errors are those of store.Open and of unreadable keys.
 func New(ctx context.Context, cfg config.Config, deps Deps) (*Node, error) {
 	deps = deps.complete()
+	recent := support.NewLog(deps.Log.Handler())
+	deps.Log = slog.New(recent)
 	opts, err := storeOptions(cfg, deps)
 	if err != nil {
 		return nil, err
@@ -178,6 +181,7 @@ func New(ctx context.Context, cfg config.Config, deps Deps) (*Node, error) {
 	n.api = api.New(api.Deps{
 		Engine: n.engine, Control: n.control, Log: deps.Log, Clock: deps.Clock, AdminToken: k.token, PublicKey: k.public(),
 		Anonymous: prefixes(cfg), Version: deps.Version, URL: cfg.BaseURL(), Secret: k.private.Seed(), Pool: deps.Pool, Restored: n.foundByChild,
+		Support: n.support(recent),
 	})
 	mux := http.NewServeMux()
 	n.api.Register(mux)

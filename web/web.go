@@ -105,7 +105,7 @@ func (w *Web) fail(out http.ResponseWriter, r *http.Request, err error) {
 		p.Refresh, p.Text = refresh, p.t("error.away")
 	case kind == syncerr.Internal:
 		p.Text, p.Detail = p.t("error.own"), ""
-		w.log.Error("make page", "path", r.URL.Path, "error", err)
+		w.log.Error("make page", "route", r.Pattern, "error", err)
 	}
 	w.show(out, kind.HTTPStatus(), "error", p)
 }

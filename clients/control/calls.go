@@ -147,6 +147,11 @@ func (c *Client) Sync(ctx context.Context, direction string) ([]audit.Run, error
 	return get[[]audit.Run](ctx, c, 0, http.MethodPost, "/sync", nil, map[string]string{"direction": direction})
 }
 
+// Support returns the files of a support bundle.
+func (c *Client) Support(ctx context.Context) ([]control.File, error) {
+	return get[[]control.File](ctx, c, checkup, http.MethodGet, "/support", nil, nil)
+}
+
 // ConfigText returns the node's configuration as YAML with secrets masked.
 func (c *Client) ConfigText(ctx context.Context) (string, error) {
 	var out struct {

@@ -94,7 +94,7 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(
 		a.initCommand(), a.serveCommand(), a.demoCommand(), a.loadCommand(), a.statusCommand(), a.syncCommand(), a.backupCommand(), a.auditCommand(),
 		a.conflictCommand(), a.parkedCommand(), a.childCommand(), a.deviceCommand(), a.carryCommand(), a.explainCommand(), a.verifyCommand(), a.doctorCommand(),
-		a.engineCommand(), a.configCommand(), a.versionCommand(),
+		a.supportCommand(), a.engineCommand(), a.configCommand(), a.versionCommand(),
 	)
 	return root
 }

@@ -30,7 +30,8 @@ type link struct {
 	http  http.RoundTripper // with the operator's credential
 	close func() error
 
-	sticks carry.Node
+	running bool // the node runs; else it is opened in this process
+	sticks  carry.Node
 }
 
 // operator wraps what a command does with the node: it reaches the node over HTTP where it runs, and opens it in this process
@@ -66,7 +67,7 @@ func (a *app) connect(ctx context.Context, cfg config.Config) (link, error) {
 		if err := isNode(ctx, l.base, rt); err != nil {
 			return link{}, err
 		}
-		l.http = bearer{token: token, next: rt}
+		l.running, l.http = true, bearer{token: token, next: rt}
 		l.close = func() error {
 			rt.CloseIdleConnections()
 			return nil

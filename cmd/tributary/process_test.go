@@ -50,6 +50,25 @@ func eventually(t *testing.T, what string, ok func() bool) {
 type machine struct {
 	dir, listen string
 	env         []string
+	log         *safeBuffer // of serve
+}
+
+// safeBuffer is a buffer that is read while a node writes into it.
+type safeBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *safeBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *safeBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
 }
 
 type result struct {
@@ -150,7 +169,7 @@ func freePort(t *testing.T) string {
 // node makes a node in a new folder.
 func newMachine(t *testing.T, name, parent string) machine {
 	t.Helper()
-	m := machine{dir: t.TempDir(), listen: freePort(t)}
+	m := machine{dir: t.TempDir(), listen: freePort(t), log: new(safeBuffer)}
 	args := []string{"init", "--name", name, "--listen", m.listen}
 	if parent != "" {
 		args = append(args, "--parent", parent)
@@ -165,9 +184,9 @@ func (m machine) url() string { return "http://" + m.listen }
 func (m machine) serve(t *testing.T) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	var log bytes.Buffer
+	log := m.log
 	ended := make(chan int, 1)
-	a := m.app(strings.NewReader(""), &log, &log)
+	a := m.app(strings.NewReader(""), log, log)
 	go func() { ended <- a.run(ctx, []string{"serve", "--config", filepath.Join(m.dir, "tributary.yaml")}) }()
 	var once sync.Once
 	stop = func() {
@@ -185,6 +204,12 @@ func (m machine) serve(t *testing.T) (stop func()) {
 	}
 	t.Cleanup(stop)
 	eventually(t, "serve answers", func() bool {
+		select {
+		case code := <-ended:
+			ended <- code
+			t.Fatalf("serve ended:\n%s", log.String())
+		default:
+		}
 		res, err := http.Get(m.url() + "/readyz")
 		if err != nil {
 			return false
