@@ -19,7 +19,7 @@ FUZZTIME ?= 20s
 SIZE     ?=
 ARGS     ?=
 
-.PHONY: help demo build test setup check lint vet sim mutants bench fuzz dist clean
+.PHONY: help demo build test setup check lint vet sim mutants browser bench fuzz dist clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
@@ -61,6 +61,9 @@ sim: ## the simulator for long: SEEDS=1000 START=1
 mutants: ## deliberate bugs that the simulator has to find
 	$(GO) test ./internal/simnet -run '^TestMutants$$' -count=1 -timeout 0 -v -mutants=search
 
+browser: ## every page in a browser: 4 languages, light and dark, phone and desk; pictures in screenshots/
+	BROWSER=all $(GO) test ./internal/browsertest -count=1 -timeout 0 -v
+
 bench: ## the promised figures, measured (SIZE=1000000 for the million)
 	SIZE=$(SIZE) scripts/bench.sh
 
@@ -74,4 +77,4 @@ dist: ## static binaries for four platforms, with checksums
 	cd dist && sha256sum tributary-* > SHA256SUMS && cat SHA256SUMS
 
 clean: ## remove what was built (not .cache and .tools, which were downloaded)
-	rm -rf bin dist
+	rm -rf bin dist screenshots

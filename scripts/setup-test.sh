@@ -8,7 +8,6 @@ cd "$(dirname "$0")/.."
 examples=hl7.fhir.r4.examples@4.0.1
 examples_sum=dce87f1b5b9341867033f7d1f544fa1b5232503f6d62813887ac6b8a8b6cb682
 examples_dir=.cache/hl7.fhir.r4.examples
-peers_dir=.cache/npm-peertest
 
 fail() { echo "set-up: $*" >&2; exit 1; }
 have() { PATH="$PATH:/usr/sbin:/usr/local/sbin" command -v "$1" >/dev/null 2>&1; }
@@ -63,16 +62,17 @@ while IFS= read -r lock; do
   echo "$sum" >"$dir/node_modules/.installed-lock"
 done < <(find . \( -name node_modules -o -name '.?*' -o -name testdata \) -prune -o -name package-lock.json -print)
 
-# The FHIR clients and the FHIR server that internal/peertest talks to: their scripts are test data, so they are installed in .cache.
-peers=internal/peertest/testdata
-if ! cmp -s "$peers/package-lock.json" "$peers_dir/package-lock.json"; then
-  echo "set-up: npm ci for $peers"
-  rm -rf "$peers_dir" "$peers_dir.part"
-  mkdir -p "$peers_dir.part"
-  cp "$peers/package.json" "$peers/package-lock.json" "$peers_dir.part"
-  (cd "$peers_dir.part" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) || fail "npm ci failed for $peers: mend what it says above."
-  mv "$peers_dir.part" "$peers_dir"
-fi
+# The npm packages of tests whose scripts are test data are installed in .cache: FHIR clients and a FHIR server, and what drives a browser.
+for name in peertest browsertest; do
+  from=internal/$name/testdata to=.cache/npm-$name
+  ! cmp -s "$from/package-lock.json" "$to/package-lock.json" || continue
+  echo "set-up: npm ci for $from"
+  rm -rf "$to" "$to.part"
+  mkdir -p "$to.part"
+  cp "$from/package.json" "$from/package-lock.json" "$to.part"
+  (cd "$to.part" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) || fail "npm ci failed for $from: mend what it says above."
+  mv "$to.part" "$to"
+done
 
 if [ ! -d "$examples_dir" ]; then
   echo "set-up: fetching $examples"

@@ -1,0 +1,83 @@
+// Package browsertest looks at the dashboards of a running network with the eyes of people: a real Chromium, driven by Playwright, at
+// several languages, colours and widths, with axe for those who do not see. scripts/setup-test.sh installs the npm packages under
+// .cache/npm-browsertest; pictures of all that was seen are in the folder screenshots.
+package browsertest_test
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/tributary-sync/tributary/control"
+)
+
+// languages are those of the pages.
+var languages = []string{"en"}
+
+// place is a page of a node.
+type place struct {
+	name   string
+	node   *running
+	path   string
+	status int // of HTTP; 0 is 200
+}
+
+func (w *country) places() []place {
+	open := w.district.conflicts(control.ConflictQuery{Status: control.ConflictOpen})[0].UUID
+	decided := w.district.conflicts(control.ConflictQuery{Status: control.ConflictDecided})[0].UUID
+	return []place{
+		{name: "home-nation", node: w.nation, path: "/"},
+		{name: "home-district", node: w.district, path: "/"},
+		{name: "home-clinic", node: w.lake, path: "/"},
+		{name: "home-cut-off", node: w.island, path: "/"},
+		{name: "audit", node: w.district, path: "/audit"},
+		{name: "audit-troubles", node: w.hill, path: "/audit?outcome=failures"},
+		{name: "conflicts", node: w.district, path: "/conflicts"},
+		{name: "conflict-open", node: w.district, path: "/conflicts/" + open},
+		{name: "conflict-decided", node: w.district, path: "/conflicts/" + decided},
+		{name: "parked-up", node: w.lake, path: "/parked"},
+		{name: "parked-down", node: w.hill, path: "/parked"},
+		{name: "parked-none", node: w.nation, path: "/parked"},
+		{name: "runs", node: w.lake, path: "/runs"},
+		{name: "resource-ask", node: w.lake, path: "/explain"},
+		{name: "resource", node: w.district, path: "/explain/" + deferred},
+		{name: "resource-parked", node: w.hill, path: "/explain/" + dangling},
+		{name: "resource-absent", node: w.lake, path: "/explain/Patient/never-seen"},
+		{name: "nothing-here", node: w.lake, path: "/conflicts/none", status: 404},
+	}
+}
+
+// looks are the ways in which a page is looked at: all of them by `make browser`, two by `make test`, which are not the same for
+// neighbours.
+func looks(n int) []look {
+	var all []look
+	for _, width := range []int{360, 1280} {
+		for _, scheme := range []string{"light", "dark"} {
+			for _, lang := range languages {
+				all = append(all, look{Lang: lang, Scheme: scheme, Width: width})
+			}
+		}
+	}
+	if os.Getenv("BROWSER") == "all" {
+		return all
+	}
+	phone := n % (len(all) / 2)
+	return []look{all[phone], all[len(all)-1-phone]}
+}
+
+func TestBrowser(t *testing.T) {
+	w, d := newCountry(t), startDriver(t)
+	for n, p := range w.places() {
+		t.Run(p.name, func(t *testing.T) {
+			for _, l := range looks(n) {
+				l.Origin = p.node.url
+				name := strings.Join([]string{p.name, l.Lang, l.Scheme, fmt.Sprint(l.Width)}, "-")
+				t.Run(name[len(p.name)+1:], func(t *testing.T) {
+					said := d.take(t, "page", l, record{"path": p.path, "name": name, "status": max(p.status, 200)})
+					t.Logf("%v bytes", said["bytes"])
+				})
+			}
+		})
+	}
+}
