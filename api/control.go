@@ -24,6 +24,7 @@ func (s *Server) registerControl(mux *http.ServeMux) {
 	}
 	for pattern, h := range map[string]handler{
 		"GET /control/v1/status":                    s.controlStatus,
+		"GET /control/v1/network":                   s.controlNetwork,
 		"GET /control/v1/runs":                      s.controlRuns,
 		"GET /control/v1/audit":                     s.controlAudit,
 		"GET /control/v1/conflicts":                 s.controlConflicts,
@@ -134,6 +135,11 @@ func keyOf(q url.Values) (fhir.Key, error) {
 
 func (s *Server) controlStatus(w http.ResponseWriter, r *http.Request) error {
 	v, err := s.control(r).Status(r.Context())
+	return answer(w, http.StatusOK, v, err)
+}
+
+func (s *Server) controlNetwork(w http.ResponseWriter, r *http.Request) error {
+	v, err := s.control(r).Network(r.Context())
 	return answer(w, http.StatusOK, v, err)
 }
 

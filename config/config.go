@@ -19,6 +19,7 @@ type Config struct {
 	Servers    map[string]Server      `koanf:"servers" json:"servers,omitempty"` // by name
 	SData      map[string]SDataTarget `koanf:"sdata" json:"sdata,omitempty"`     // targets of immediate changes, by name
 	Alerts     Alerts                 `koanf:"alerts" json:"alerts"`
+	Network    Network                `koanf:"network" json:"network"`
 	References References             `koanf:"references" json:"references"`
 	Conflicts  Conflicts              `koanf:"conflicts" json:"conflicts"`
 	History    History                `koanf:"history" json:"history"`
@@ -131,6 +132,11 @@ type Limits struct {
 	Body     Size `koanf:"body" json:"body"`         // one HTTP request, decompressed
 }
 
+// Network says when a node below this one counts as silent: nothing was heard of it for that long. 0 is never.
+type Network struct {
+	SilentAfter Duration `koanf:"silent_after" json:"silent_after"`
+}
+
 // Log says what is logged (debug, info, warn, error) and how (text, json).
 type Log struct {
 	Level  string `koanf:"level" json:"level"`
@@ -150,6 +156,7 @@ func Default() Config {
 		History:    History{Keep: Duration(90 * day)},
 		Audit:      Audit{Success: true, Retention: Duration(365 * day)},
 		Feed:       Feed{PageSize: 100},
+		Network:    Network{SilentAfter: Duration(day)},
 		Limits:     Limits{Resource: 16 << 20, Body: 64 << 20},
 		Log:        Log{Level: "info", Format: "text"},
 	}

@@ -150,6 +150,8 @@ push:
   every: 0s
   types:
       - type: '*'
+network:
+  silent_after: 1d
 references: accept
 conflicts:
   default: merge

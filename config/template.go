@@ -82,6 +82,10 @@ history:
 # How long the record of every exchange stays.
 audit:
   retention: ` + d.Audit.Retention.String() + `
+
+# After how long without a word a node below this one is shown as silent.
+network:
+  silent_after: ` + d.Network.SilentAfter.String() + `
 `)
 }
 

@@ -167,6 +167,7 @@ func (k *checker) span(path string, d, least, most Duration) {
 func (k *checker) numbers(c Config) {
 	k.span("history.keep", c.History.Keep, Duration(time.Hour), 0)
 	k.span("audit.retention", c.Audit.Retention, Duration(time.Hour), 0)
+	k.span("network.silent_after", c.Network.SilentAfter, Duration(time.Minute), 0)
 	if c.Feed.PageSize < 1 || c.Feed.PageSize > maxFeedPage {
 		k.add("feed.page_size", "100 suits most readers", "%d is not from 1 to %d", c.Feed.PageSize, maxFeedPage)
 	}

@@ -44,6 +44,11 @@ func (c *Control) Status(ctx context.Context) (Status, error) {
 		}
 		out.Parent = &p
 	}
+	w, err := c.Network(ctx)
+	if err != nil {
+		return Status{}, err
+	}
+	out.Silent = w.Silent
 	out.Notices = out.notices()
 	out.Attention = texts(out.Notices)
 	return out, nil
@@ -239,6 +244,9 @@ func (c *Control) lastSuccess(ctx context.Context, s side, moved int64) (int64, 
 	return max(0, moved), nil
 }
 
+// silentNamed is how many silent nodes are named in the status.
+const silentNamed = 5
+
 // notices says what a person should look at.
 func (s Status) notices() []Sentence {
 	var out []Sentence
@@ -267,6 +275,16 @@ func (s Status) notices() []Sentence {
 			what, hint := k.cloned()
 			out = append(out, Sentence{Code: "child_cloned", Words: map[string]string{"child": k.Name}, Text: what + " " + hint})
 		}
+	}
+	for i, n := range s.Silent {
+		if i == silentNamed {
+			rest := len(s.Silent) - i
+			out = append(out, Sentence{
+				Code: "silent_more", Count: int64(rest), Text: plural(rest, "more node", "more nodes") + " below this one are silent; `tributary network` shows them.",
+			})
+			break
+		}
+		out = append(out, n.sentence(s.Time))
 	}
 	if n := s.Counts.Open; n > 0 {
 		out = append(out, Sentence{Code: "conflicts", Count: n, Text: plural(n, "conflict waits", "conflicts wait") + " for a person to decide which copy is right."})

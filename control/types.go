@@ -18,16 +18,18 @@ type (
 
 // Status is how a node stands. Times are milliseconds since 1970 UTC, durations milliseconds, everywhere in this package.
 type Status struct {
-	Time      int64      `json:"time"`
-	Node      Node       `json:"node"`
-	Parent    *Parent    `json:"parent,omitempty"`  // nil at the top of the tree
-	Servers   []Server   `json:"servers,omitempty"` // servers without stamps beside the node, by name
-	Children  []Child    `json:"children"`
-	Counts    Counts     `json:"counts"`
-	Knowledge []Known    `json:"knowledge"`           // what this node knows, by resource type
-	CountedAt int64      `json:"countedAt"`           // the counts of resources may be this old
-	Attention []string   `json:"attention,omitempty"` // what a person should look at, as sentences; empty where all is well
-	Notices   []Sentence `json:"notices,omitempty"`   // the same with what they are made of
+	Time      int64        `json:"time"`
+	Node      Node         `json:"node"`
+	Parent    *Parent      `json:"parent,omitempty"`  // nil at the top of the tree
+	Servers   []Server     `json:"servers,omitempty"` // servers without stamps beside the node, by name
+	Children  []Child      `json:"children"`
+	Reach     []Reach      `json:"reach,omitempty"`  // what has come to the nodes above, the parent first
+	Silent    []SilentNode `json:"silent,omitempty"` // nodes below this one, at any depth, of which nothing was heard for too long
+	Counts    Counts       `json:"counts"`
+	Knowledge []Known      `json:"knowledge"`           // what this node knows, by resource type
+	CountedAt int64        `json:"countedAt"`           // the counts of resources may be this old
+	Attention []string     `json:"attention,omitempty"` // what a person should look at, as sentences; empty where all is well
+	Notices   []Sentence   `json:"notices,omitempty"`   // the same with what they are made of
 }
 
 // Known sums up what a node knows of a resource type (DESIGN.md 4.3); GET /sync/knowledge tells all of it.
@@ -159,7 +161,8 @@ type Explanation struct {
 	Current   *version.Stamp `json:"current,omitempty"` // nil where there never was a copy
 	Seq       uint64         `json:"seq,omitempty"`
 	Committed int64          `json:"committed,omitempty"`
-	AtParent  string         `json:"atParent"` // one of the AtParent constants
+	AtParent  string         `json:"atParent"`          // one of the AtParent constants
+	Reached   []ReachedAt    `json:"reached,omitempty"` // whether the present version has come to the nodes above, the parent first
 	History   []HistoryRow   `json:"history"`
 	Audit     []audit.Record `json:"audit"`
 	Conflicts []Conflict     `json:"conflicts"` // without contents

@@ -49,3 +49,11 @@ func UTC(at int64) string {
 	}
 	return time.UnixMilli(at).UTC().Format("2006-01-02 15:04:05") + " UTC"
 }
+
+// SpanOf is Span for milliseconds, with a minus before what is negative.
+func SpanOf(ms int64) string {
+	if ms < 0 {
+		return "-" + Span(time.Duration(-ms)*time.Millisecond)
+	}
+	return Span(time.Duration(ms) * time.Millisecond)
+}

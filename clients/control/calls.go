@@ -19,6 +19,11 @@ func (c *Client) Status(ctx context.Context) (control.Status, error) {
 	return get[control.Status](ctx, c, within, http.MethodGet, "/status", nil, nil)
 }
 
+// Network returns the node and the whole tree below it.
+func (c *Client) Network(ctx context.Context) (control.Network, error) {
+	return get[control.Network](ctx, c, within, http.MethodGet, "/network", nil, nil)
+}
+
 // Runs returns the newest passes of a direction ("" for both), newest first, 100 where limit is 0.
 func (c *Client) Runs(ctx context.Context, direction string, limit int) ([]audit.Run, error) {
 	q := values("direction", direction)

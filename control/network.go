@@ -1,0 +1,220 @@
+package control
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tributary-sync/tributary/version"
+)
+
+// Network is this node and the whole tree below it, as far as it was reported. Times are milliseconds since 1970 UTC by this node's clock,
+// whatever the clocks below say; durations are milliseconds.
+type Network struct {
+	Time        int64          `json:"time"`
+	SilentAfter int64          `json:"silentAfter"` // 0: never
+	Nodes       int            `json:"nodes"`       // below this one
+	Silent      []SilentNode   `json:"silent,omitempty"`
+	Self        NetworkNode    `json:"self"`
+	Troubles    map[string]int `json:"troubles,omitempty"` // nodes below this one that have a trouble, by its code
+}
+
+// SilentNode is a node below this one of which nothing was heard for too long, and whose way up speaks.
+type SilentNode struct {
+	Name        string   `json:"name"`
+	Path        []string `json:"path"`                  // the names of the nodes between this one and it, from the top
+	LastContact int64    `json:"lastContact,omitempty"` // 0 where it never came
+}
+
+// NetworkNode is one node of the tree. What it says of itself is as it was when it last changed; LastContact is when its parent last heard it.
+type NetworkNode struct {
+	ID          string          `json:"id"` // names it for ever below the same parent
+	Name        string          `json:"name"`
+	Replica     version.Replica `json:"replica,omitempty"`
+	Version     string          `json:"version,omitempty"` // of the program
+	LastContact int64           `json:"lastContact,omitempty"`
+	Reported    int64           `json:"reported,omitempty"` // when it last said how it stands; 0 where it never did
+	Started     int64           `json:"started,omitempty"`
+	BacklogUp   uint64          `json:"backlogUp"`   // changes that wait to go up
+	BacklogDown uint64          `json:"backlogDown"` // changes that wait to come down to it
+	Lag         int64           `json:"lag"`         // how long its oldest change has waited to go up
+	LagDown     int64           `json:"lagDown"`     // how long the oldest change has waited to come down to it
+	Parked      int64           `json:"parked"`
+	Held        int64           `json:"held"`
+	Conflicts   int64           `json:"conflicts"`           // open ones
+	ClockSkew   *int64          `json:"clockSkew,omitempty"` // how far its clock is ahead of its parent's; nil where it is not known
+	DiskFree    *uint64         `json:"diskFree,omitempty"`  // bytes; nil where it is not known
+	Troubles    []Trouble       `json:"troubles,omitempty"`  // the worst first
+	Children    []NetworkNode   `json:"children"`            // those with the most trouble first
+}
+
+// Trouble is something about a node that a person should look at: what it is, and its number.
+type Trouble struct {
+	Code string `json:"code"`
+	N    int64  `json:"n"`
+}
+
+// The codes of troubles, the worst first.
+const (
+	TroubleCloned    = "cloned"    // two copies of it run, and both are refused; N: since when
+	TroubleSilent    = "silent"    // N: its last contact, 0 where it never came
+	TroubleDisk      = "disk"      // N: bytes free
+	TroubleConflicts = "conflicts" // N: how many wait for a person
+	TroubleParked    = "parked"    // N: how many changes could not be taken over
+	TroubleClock     = "clock"     // N: milliseconds that its clock is ahead
+	TroubleBehind    = "behind"    // N: how long the oldest change waits, either way
+	TroubleUnknown   = "unknown"   // its parent speaks, it has never said how it stands; N: 0
+)
+
+// What counts as trouble.
+const (
+	clockTrouble  = int64(2 * time.Minute / time.Millisecond)
+	behindTrouble = int64(time.Hour / time.Millisecond)
+)
+
+// rank says how bad a trouble is; more is worse.
+func (t Trouble) rank() int {
+	better := []string{TroubleUnknown, TroubleBehind, TroubleClock, TroubleParked, TroubleConflicts, TroubleDisk, TroubleSilent, TroubleCloned}
+	return slices.Index(better, t.Code) + 1
+}
+
+// Silent reports whether nothing was heard of the node for too long.
+func (n NetworkNode) Silent() bool {
+	return slices.ContainsFunc(n.Troubles, func(t Trouble) bool { return t.Code == TroubleSilent })
+}
+
+// Network returns this node and the tree below it.
+func (c *Control) Network(ctx context.Context) (Network, error) {
+	out := Network{Time: c.now(), SilentAfter: c.cfg.Network.SilentAfter.Std().Milliseconds(), Troubles: map[string]int{}}
+	var err error
+	if out.Self, err = c.tree(ctx); err != nil {
+		return Network{}, err
+	}
+	out.judge(&out.Self, nil, true)
+	return out, nil
+}
+
+// tree returns this node with its children.
+func (c *Control) tree(ctx context.Context) (NetworkNode, error) {
+	id := c.eng.Store().Identity()
+	self := NetworkNode{Name: id.Name, Replica: id.Replica, Version: c.deps.Version, Started: c.deps.StartedAt.UnixMilli(), LastContact: c.now(), Reported: c.now()}
+	children, err := c.Children(ctx)
+	if err != nil {
+		return self, err
+	}
+	for _, k := range children {
+		n := NetworkNode{ID: k.ID, Name: k.Name, Replica: k.Replica, LastContact: k.LastSeen, BacklogDown: k.Lag}
+		if k.Cloned != 0 {
+			n.Troubles = append(n.Troubles, Trouble{TroubleCloned, k.Cloned})
+		}
+		self.Children = append(self.Children, n)
+	}
+	return self, nil
+}
+
+// judge notes what is wrong with a node and with those below it, and puts the worst first. heard says that its way up speaks: what is below
+// a silent node is not known, and is not silent itself.
+func (w *Network) judge(n *NetworkNode, path []string, heard bool) {
+	add := func(code string, number int64, is bool) {
+		if is {
+			n.Troubles = append(n.Troubles, Trouble{code, number})
+		}
+	}
+	below := len(path) > 0
+	silent := below && heard && w.SilentAfter > 0 && w.Time-n.LastContact >= w.SilentAfter
+	add(TroubleSilent, n.LastContact, silent)
+	add(TroubleDisk, int64(deref(n.DiskFree)), n.DiskFree != nil && *n.DiskFree < diskFail)
+	add(TroubleConflicts, n.Conflicts, n.Conflicts > 0)
+	add(TroubleParked, n.Parked, n.Parked > 0)
+	add(TroubleClock, deref(n.ClockSkew), n.ClockSkew != nil && max(*n.ClockSkew, -*n.ClockSkew) >= clockTrouble)
+	lag := max(n.Lag, n.LagDown)
+	add(TroubleBehind, lag, lag >= behindTrouble)
+	add(TroubleUnknown, 0, below && heard && !silent && n.Reported == 0)
+	slices.SortStableFunc(n.Troubles, func(a, b Trouble) int { return b.rank() - a.rank() })
+	if silent {
+		w.Silent = append(w.Silent, SilentNode{Name: n.Name, Path: path[1:], LastContact: n.LastContact})
+	}
+	if below {
+		w.Nodes++
+		for _, t := range n.Troubles {
+			w.Troubles[t.Code]++
+		}
+	}
+	path = append(path[:len(path):len(path)], n.Name)
+	for i := range n.Children {
+		w.judge(&n.Children[i], path, heard && !silent)
+	}
+	slices.SortStableFunc(n.Children, func(a, b NetworkNode) int {
+		return cmp.Or(b.worst()-a.worst(), cmp.Compare(a.LastContact, b.LastContact), strings.Compare(a.Name, b.Name))
+	})
+	n.Children = orEmpty(n.Children)
+}
+
+// worst returns the rank of the worst trouble in the tree of a node, 0 where there is none.
+func (n NetworkNode) worst() (out int) {
+	for _, t := range n.Troubles {
+		out = max(out, t.rank())
+	}
+	for _, k := range n.Children {
+		out = max(out, k.worst())
+	}
+	return out
+}
+
+func deref[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
+	}
+	return v
+}
+
+// words says what is wrong, in a few words.
+func (t Trouble) words(now int64) string {
+	switch t.Code {
+	case TroubleCloned:
+		return "runs twice"
+	case TroubleSilent:
+		if t.N == 0 {
+			return "never came"
+		}
+		return "silent for " + Span(time.Duration(now-t.N)*time.Millisecond)
+	case TroubleDisk:
+		return strconv.FormatInt(t.N>>20, 10) + " MB free"
+	case TroubleConflicts:
+		return plural(t.N, "conflict", "conflicts")
+	case TroubleParked:
+		return plural(t.N, "parked change", "parked changes")
+	case TroubleClock:
+		if t.N < 0 {
+			return "clock " + Span(time.Duration(-t.N)*time.Millisecond) + " behind"
+		}
+		return "clock " + Span(time.Duration(t.N)*time.Millisecond) + " ahead"
+	case TroubleBehind:
+		return Span(time.Duration(t.N)*time.Millisecond) + " behind"
+	}
+	return "has not said how it stands"
+}
+
+// Words says what is wrong with the node in English, empty where nothing is.
+func (n NetworkNode) Words(now int64) string {
+	var out []string
+	for _, t := range n.Troubles {
+		out = append(out, t.words(now))
+	}
+	return strings.Join(out, ", ")
+}
+
+// sentence says that a node is silent.
+func (s SilentNode) sentence(now int64) Sentence {
+	name := strings.Join(append(s.Path[:len(s.Path):len(s.Path)], s.Name), " / ")
+	out := Sentence{Code: "silent", Words: map[string]string{"node": name}, Times: map[string]int64{"at": s.LastContact}}
+	if s.LastContact == 0 {
+		out.Code, out.Times, out.Text = "silent_never", nil, "Node "+name+" has never come."
+		return out
+	}
+	out.Text = "Node " + name + " is silent: nothing was heard of it for " + Span(time.Duration(now-s.LastContact)*time.Millisecond) + "."
+	return out
+}
