@@ -224,6 +224,9 @@ func (a *acceptance) chosen(row *store.Conflict, r Resolution, op string) (*auth
 		}
 	}
 	w, err := a.e.prepareMerge(row.Key, body)
+	if err == nil && r.Document != nil {
+		err = fhir.Check(w.Body) // a person typed it
+	}
 	if err != nil {
 		bad := &syncerr.Error{Kind: syncerr.Invalid, Op: op, Err: err}
 		return nil, bad.WithHint("Nothing was changed; correct the record and send it again")

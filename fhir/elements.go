@@ -6,18 +6,19 @@ import (
 )
 
 // elements has a line for each type of FHIR R4, with or without a name of its own: its elements as name:type, name*:type where it
-// repeats, name[x]:type|type for a choice, and * for every type that a value may have. What all types have stands in the lines of
-// the bases. It is made from the definitions of 4.0.1 (TestElementsAreThoseOfR4).
+// repeats, name!:type where it must be there, name[x]:type|type for a choice, and * for every type that a value may have. What all types
+// have stands in the lines of the bases. It is made from the definitions of 4.0.1, which HL7 gives under CC0 (TestElementsAreThoseOfR4).
 //
 //go:embed elements.txt
 var elements string
 
 // Element is an element of a type of FHIR R4.
 type Element struct {
-	Name    string   // as FHIRPath says it
-	Types   []string // of the value; nil for any
-	Repeats bool
-	Choice  bool
+	Name     string   // as FHIRPath says it
+	Types    []string // of the value; nil for any
+	Repeats  bool
+	Required bool // at least one is there
+	Choice   bool
 }
 
 // ElementOf finds an element of a type by the name that FHIRPath gives it, or by the one that JSON gives a choice (then types has
@@ -51,13 +52,7 @@ func findElement(owner, name string) (Element, bool) {
 		return Element{}, false
 	}
 	for item := range strings.SplitSeq(line, " ") {
-		label, types, _ := strings.Cut(item, ":")
-		e := Element{}
-		e.Name, e.Repeats = strings.CutSuffix(label, "*")
-		e.Name, e.Choice = strings.CutSuffix(e.Name, "[x]")
-		if types != "*" {
-			e.Types = strings.Split(types, "|")
-		}
+		e := elementOf(item)
 		switch {
 		case e.Name == name:
 			return e, true
@@ -75,6 +70,19 @@ func findElement(owner, name string) (Element, bool) {
 		}
 	}
 	return Element{}, false
+}
+
+// elementOf reads one entry of a line.
+func elementOf(item string) Element {
+	label, types, _ := strings.Cut(item, ":")
+	e := Element{}
+	e.Name, e.Required = strings.CutSuffix(label, "!")
+	e.Name, e.Repeats = strings.CutSuffix(e.Name, "*")
+	e.Name, e.Choice = strings.CutSuffix(e.Name, "[x]")
+	if types != "*" {
+		e.Types = strings.Split(types, "|")
+	}
+	return e
 }
 
 // lineOf returns what stands behind the name of a type. The lines are sorted by name.

@@ -26,11 +26,15 @@ func inherited(owner, name string) bool {
 	return slices.Contains([]string{"id", "meta", "implicitRules", "language", "text", "contained", "extension", "modifierExtension"}, name)
 }
 
+// ofTheServer are elements of Meta that the makers of the packaged definitions added for a server of theirs; R4 has none of them.
+var ofTheServer = []string{"project", "author", "onBehalfOf", "account", "accounts", "compartment"}
+
 type definition struct {
 	ResourceType, Name, Kind, Derivation, BaseDefinition string
 	Snapshot                                             struct {
 		Element []struct {
 			Path, Max, ContentReference string
+			Min                         int
 			Type                        []struct {
 				Code string
 			}
@@ -92,7 +96,7 @@ func (d definition) add(lines map[string][]string) {
 	for _, e := range d.Snapshot.Element[1:] {
 		at := strings.LastIndexByte(e.Path, '.')
 		owner, name := e.Path[:at], e.Path[at+1:]
-		if inherited(owner, name) {
+		if inherited(owner, name) || owner == "Meta" && slices.Contains(ofTheServer, name) {
 			continue
 		}
 		var types []string
@@ -115,6 +119,9 @@ func (d definition) add(lines map[string][]string) {
 		}
 		if e.Max != "1" && e.Max != "0" {
 			name += "*"
+		}
+		if e.Min > 0 {
+			name += "!"
 		}
 		lines[owner] = append(lines[owner], name+":"+text)
 	}
