@@ -193,14 +193,12 @@ func (t *taker) covers() bool {
 }
 
 func (t *taker) one(ctx context.Context, i int, p Part) error {
-	file, err := t.part(i)
+	if p.Kind == Present {
+		return nil // it is for the end, when all changes are here
+	}
+	text, err := t.read(ctx, i, p)
 	if err != nil {
 		return err
-	}
-	t.bytes += int64(len(file))
-	text, err := unseal(file, p, t.cfg.Key)
-	if err != nil {
-		return t.refuse(ctx, t.side.Link.Peer, err)
 	}
 	switch p.Kind {
 	case Knowledge:
@@ -211,6 +209,20 @@ func (t *taker) one(ctx context.Context, i int, p Part) error {
 		err = t.changes(ctx, i, p, text)
 	}
 	return err
+}
+
+// read returns the text of a part.
+func (t *taker) read(ctx context.Context, i int, p Part) ([]byte, error) {
+	file, err := t.part(i)
+	if err != nil {
+		return nil, err
+	}
+	t.bytes += int64(len(file))
+	text, err := unseal(file, p, t.cfg.Key)
+	if err != nil {
+		return nil, t.refuse(ctx, t.side.Link.Peer, err)
+	}
+	return text, nil
 }
 
 // knowledge reads what the writer knows, and holds it against what this node has made.
@@ -333,6 +345,9 @@ func (t *taker) end(ctx context.Context) error {
 		return err
 	}
 	if t.m.Whole && t.taking.Covers {
+		if err := t.compare(ctx); err != nil {
+			return err
+		}
 		b.Known = t.learn()
 	}
 	b.Names = []feed.Name{{Replica: t.m.Replica, Node: t.m.Node}}

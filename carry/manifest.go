@@ -26,6 +26,7 @@ const (
 	Knowledge Kind = "knowledge" // what the writer knows
 	Receipts  Kind = "receipts"  // what became of what the reader sent
 	Changes   Kind = "changes"
+	Present   Kind = "present" // what the writer has of some types, by name
 )
 
 // Manifest says what a bundle is, for whom, and what it builds on. It is signed and not encrypted: it holds nothing about a patient.
@@ -55,6 +56,7 @@ type Manifest struct {
 	Place store.CarryPlace `json:"place,omitzero"` // how far the writer has come in what the reader writes
 	Read  feed.Cursor      `json:"read,omitzero"`  // up to where the writer has the reader's log
 	Wants []string         `json:"wants,omitempty"`
+	Lists []string         `json:"lists,omitempty"` // types of which all is named that the writer has, since it has forgotten what the reader never learnt
 
 	Parts []Part `json:"parts"`
 }
@@ -139,7 +141,7 @@ func (m Manifest) check() error {
 	if _, err := m.heads(); err != nil {
 		return err
 	}
-	for _, types := range [][]string{m.Sends, m.Asks, m.Wants} {
+	for _, types := range [][]string{m.Sends, m.Asks, m.Wants, m.Lists} {
 		for _, t := range types {
 			if !fhir.IsSelector(t) {
 				return bad("%.60q is no resource type", t)
@@ -147,7 +149,7 @@ func (m Manifest) check() error {
 		}
 	}
 	seen := map[int]bool{}
-	rank := map[Kind]int{Knowledge: 1, Receipts: 2, Changes: 3}
+	rank := map[Kind]int{Knowledge: 1, Receipts: 2, Changes: 3, Present: 4}
 	last := 0
 	for i, p := range m.Parts {
 		switch r := rank[p.Kind]; {

@@ -3,6 +3,7 @@ package carry
 import (
 	"bytes"
 	"context"
+	"slices"
 
 	"github.com/tributary-sync/tributary/audit"
 	"github.com/tributary-sync/tributary/engine"
@@ -178,8 +179,7 @@ func (w *writer) tells(t string) bool {
 }
 
 // own reads what this node knows, as the text of a part, and up to where its log goes then.
-func (w *writer) own(ctx context.Context, upTo func(r *store.Reader) (bool, error)) (text []byte, types int, ok bool, err error) {
-	var parts []feed.Known
+func (w *writer) own(ctx context.Context, upTo func(r *store.Reader) (bool, error)) (text []byte, parts []feed.Known, ok bool, err error) {
 	err = w.eng.Store().Read(ctx, func(r *store.Reader) error {
 		var err error
 		if ok, err = upTo(r); err != nil || !ok {
@@ -189,21 +189,18 @@ func (w *writer) own(ctx context.Context, upTo func(r *store.Reader) (bool, erro
 		return err
 	})
 	if err != nil || !ok {
-		return nil, 0, ok, err
+		return nil, nil, ok, err
 	}
+	parts = slices.DeleteFunc(parts, func(k feed.Known) bool { return !w.tells(k.Type) })
 	var b bytes.Buffer
 	enc := feed.NewEncoder(&b)
 	for _, k := range parts {
-		if !w.tells(k.Type) {
-			continue
-		}
-		types++
 		if err := enc.Known(k); err != nil {
-			return nil, 0, ok, err
+			return nil, nil, ok, err
 		}
 	}
 	err = enc.End(feed.End{})
-	return b.Bytes(), types, ok, err
+	return b.Bytes(), parts, ok, err
 }
 
 // reserve sets aside what the knowledge at the end takes. It returns how much.
@@ -323,7 +320,7 @@ func (w *writer) give(part Part, plain []byte) error {
 func (w *writer) knowledge(ctx context.Context) error {
 	for {
 		var head uint64
-		text, types, ok, err := w.own(ctx, func(r *store.Reader) (bool, error) {
+		text, known, ok, err := w.own(ctx, func(r *store.Reader) (bool, error) {
 			var err error
 			head, err = r.Head()
 			return err != nil || w.full || w.end.Resume == "" && head == w.end.Seq, err
@@ -341,10 +338,15 @@ func (w *writer) knowledge(ctx context.Context) error {
 			continue
 		}
 		if !w.full {
-			w.m.Whole, w.m.End = true, feed.Cursor{Epoch: w.eng.Store().Identity().Epoch, Seq: head}
+			if w.m.Whole, err = w.present(ctx, known); err != nil {
+				return err
+			}
+		}
+		if w.m.Whole {
+			w.m.End = feed.Cursor{Epoch: w.eng.Store().Identity().Epoch, Seq: head}
 		}
 		parts := w.m.Parts
-		if err := w.give(Part{Kind: Knowledge, Plain: int64(len(text)), Lines: types}, text); err != nil {
+		if err := w.give(Part{Kind: Knowledge, Plain: int64(len(text)), Lines: len(known)}, text); err != nil {
 			return err
 		}
 		last := w.m.Parts[len(parts)]

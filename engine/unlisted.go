@@ -15,7 +15,7 @@ import (
 type Unlisted struct {
 	Key  fhir.Key
 	Fate version.Fate
-	// Stamp is the copy's. It is this node's own, or, where There is set, the parent's of a key that was deleted and collected here.
+	// Stamp is the copy's. It is this node's own, or, where There is set, the other node's of a key that was deleted and collected here.
 	Stamp version.Stamp
 	There bool
 }
@@ -67,7 +67,7 @@ func (e *Engine) unlist(tx *store.Tx, link Link, u Unlisted) (bool, error) {
 	}
 	if u.Fate == version.FateConflict {
 		rec.Outcome, rec.Action = audit.Decided, string(feed.Updated)
-		rec.Details = "kept against a deletion: the parent knew an earlier version, deleted it and forgot it, and this one was written afterwards"
+		rec.Details = "kept against a deletion: the other node knew an earlier version, deleted it and forgot it, and this one was written afterwards"
 		tx.Audit(rec)
 		return false, nil
 	}
@@ -83,7 +83,7 @@ func (e *Engine) unlist(tx *store.Tx, link Link, u Unlisted) (bool, error) {
 		return false, err
 	}
 	rec.Version = v
-	rec.Details = "removed by a full comparison: it had been deleted at the parent, and the deletion was forgotten"
+	rec.Details = "removed by a full comparison: it had been deleted at the other node, and the deletion was forgotten"
 	if u.There {
 		rec.Details = "deleted again: it had been deleted here, the deletion was forgotten, and the parent still had it"
 	}

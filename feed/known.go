@@ -184,3 +184,15 @@ func (h Head) check() error {
 type Mark struct {
 	At string `json:"at"`
 }
+
+// Knowledge returns what is known of the type as the algebra takes it; keys are ids. It returns an Invalid error for what no node could tell.
+func (k Known) Knowledge() (version.Knowledge, error) {
+	rows := version.Rows{}
+	for _, v := range k.Vector {
+		rows.Entries = append(rows.Entries, version.Entry{Version: v})
+	}
+	for _, l := range k.Lacks {
+		rows.Exceptions = append(rows.Exceptions, version.Exception{Key: l.ID, Lacks: []version.Version{l.Version}})
+	}
+	return version.FromRows(rows)
+}

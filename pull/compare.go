@@ -60,7 +60,7 @@ func typesIn(here, there feed.Knowledge) []string {
 // unlisted finds the copies of a type that only one side has and the other one, the lister, had: those of this node, or, with theirs,
 // those of the parent.
 func (s *pass) unlisted(ctx context.Context, t string, lister feed.Known, theirs bool) error {
-	known, err := knowledge(lister)
+	known, err := lister.Knowledge()
 	if err != nil {
 		return err
 	}
@@ -107,16 +107,4 @@ func (s *pass) unlisted(ctx context.Context, t string, lister feed.Known, theirs
 		s.Run.Read, s.Run.Applied = s.Run.Read+int64(n), s.Run.Applied+int64(n)
 	}
 	return nil
-}
-
-// knowledge returns what a peer told of a type as the algebra takes it; keys are ids.
-func knowledge(k feed.Known) (version.Knowledge, error) {
-	rows := version.Rows{}
-	for _, v := range k.Vector {
-		rows.Entries = append(rows.Entries, version.Entry{Version: v})
-	}
-	for _, l := range k.Lacks {
-		rows.Exceptions = append(rows.Exceptions, version.Exception{Key: l.ID, Lacks: []version.Version{l.Version}})
-	}
-	return version.FromRows(rows)
 }

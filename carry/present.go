@@ -1,0 +1,153 @@
+package carry
+
+import (
+	"bytes"
+	"context"
+	"slices"
+
+	"github.com/tributary-sync/tributary/engine"
+	"github.com/tributary-sync/tributary/feed"
+	"github.com/tributary-sync/tributary/fhir"
+	"github.com/tributary-sync/tributary/version"
+)
+
+// present names the copies of each type in which this node has forgotten what the reader never learnt: deletions may have passed the reader, and
+// nothing that a bundle brings tells of them (DESIGN.md 4.3, forgetting). It comes after known was read, so that no copy is missing that known
+// contains. It reports whether there was room for all of them.
+func (w *writer) present(ctx context.Context, known []feed.Known) (bool, error) {
+	for _, k := range known {
+		if !w.sends(k.Type) || w.known[k.Type].Vector.ContainsAll(k.Forgotten) {
+			continue
+		}
+		var in feed.Range
+		for more := true; more; {
+			copies, goesOn, err := w.eng.Store().Copies(ctx, k.Type, in, rowsAtOnce)
+			if err != nil {
+				return false, err
+			}
+			for _, c := range copies {
+				if w.plain.Len() >= w.target() {
+					if err := w.flush(Present); err != nil || w.full {
+						return false, err
+					}
+				}
+				if err := w.encoder().Ref(feed.Ref{Key: fhir.Key{Type: k.Type, ID: c.ID}, Version: c.Version}); err != nil {
+					return false, err
+				}
+				w.lines++
+			}
+			if more = goesOn; more {
+				in.From = copies[len(copies)-1].ID + "-" // no id lies between them but those that begin so
+			}
+		}
+		w.m.Lists = append(w.m.Lists, k.Type)
+	}
+	if err := w.flush(Present); err != nil {
+		return false, err
+	}
+	return true, nil
+}
+
+// list is what the writer named of a type.
+type list struct {
+	ids   map[string]bool
+	known version.Knowledge
+}
+
+// compare removes what the writer had and has no more, where it names all that it has and has forgotten what this node never learnt. What
+// it never had stays, and so does what was changed here since; that is told (version.Unlisted; MS10 of reference/seed-protocols.md).
+func (t *taker) compare(ctx context.Context) error {
+	own, err := t.eng.Store().Knowledge(ctx, t.m.Lists)
+	if err != nil {
+		return err
+	}
+	here, lists := feed.KnowledgeOf(own), map[string]list{}
+	for _, k := range t.learn() {
+		if slices.Contains(t.m.Lists, k.Type) && !here[k.Type].Vector.ContainsAll(k.Forgotten) {
+			l := list{ids: map[string]bool{}}
+			if l.known, err = k.Knowledge(); err != nil {
+				return t.refuse(ctx, t.side.Link.Peer, err)
+			}
+			lists[k.Type] = l
+		}
+	}
+	if len(lists) == 0 {
+		return nil
+	}
+	for i, p := range t.m.Parts {
+		if p.Kind != Present {
+			continue
+		}
+		text, err := t.read(ctx, i, p)
+		if err != nil {
+			return err
+		}
+		refs, err := feed.ReadRefs(bytes.NewReader(text), maxPlain, p.Lines)
+		if err != nil {
+			return t.refuse(ctx, t.side.Link.Peer, err)
+		}
+		for _, r := range refs {
+			if l, ok := lists[r.Key.Type]; ok {
+				l.ids[r.Key.ID] = true
+			}
+		}
+	}
+	for _, resourceType := range t.m.Lists {
+		if l, ok := lists[resourceType]; ok {
+			if err := t.unlisted(ctx, resourceType, l); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// unlisted goes through the copies of a type that this node has.
+func (t *taker) unlisted(ctx context.Context, resourceType string, l list) error {
+	var in feed.Range
+	for more := true; more; {
+		copies, goesOn, err := t.eng.Store().Copies(ctx, resourceType, in, rowsAtOnce)
+		if err != nil {
+			return err
+		}
+		var keys []fhir.Key
+		for _, c := range copies {
+			if !c.Deleted && !l.ids[c.ID] {
+				keys = append(keys, fhir.Key{Type: resourceType, ID: c.ID})
+			}
+		}
+		if err := t.unlist(ctx, keys, l.known); err != nil {
+			return err
+		}
+		if more = goesOn; more {
+			in.From = copies[len(copies)-1].ID + "-"
+		}
+	}
+	return nil
+}
+
+func (t *taker) unlist(ctx context.Context, keys []fhir.Key, known version.Knowledge) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	current, err := t.eng.Store().Currents(ctx, keys)
+	if err != nil {
+		return err
+	}
+	var gone []engine.Unlisted
+	for _, k := range keys {
+		c, ok := current[k]
+		if !ok || c.Stamp.Deleted {
+			continue
+		}
+		if fate := version.Unlisted(known, k.ID, c.Stamp.Version, c.Created); fate != version.FateKeep {
+			gone = append(gone, engine.Unlisted{Key: k, Fate: fate, Stamp: c.Stamp})
+		}
+	}
+	if len(gone) == 0 {
+		return nil
+	}
+	n, err := t.eng.Unlist(ctx, t.link(), gone)
+	t.Run.Applied += int64(n)
+	return err
+}
