@@ -66,7 +66,7 @@ func (c *Carrier) check(ctx context.Context, manifest []byte) (Manifest, store.C
 		return m, p, side, c.refuse(ctx, side.Link.Peer, err)
 	}
 	for _, text := range p.State.Heads {
-		if h, err := store.ParseLogHead(text); err == nil && h.Cursor == heads[0].Cursor && h.Check != heads[0].Check {
+		if h, err := store.ParseLogHead(text); err == nil && h.Differs(heads[0], max(m.Floor, p.State.Floor)) {
 			return deny("Bring it a stick from here first: if it was put back, it then takes a new identity. If two machines run, stop one, run `tributary init` in an empty folder there and introduce it anew",
 				"node %s has two logs that differ at change %s: it was put back to an earlier state, or two copies of its database write sticks", p.Name, h.Cursor)
 		}
@@ -370,6 +370,7 @@ func (t *taker) end(ctx context.Context) error {
 			if t.m.Whole && t.taking.Covers {
 				s.Place, s.Read = store.CarryPlace{}, t.m.End
 			}
+			s.Floor = max(s.Floor, t.m.Floor)
 			if newest { // a late one may be of a log that its writer has no more
 				s.Heads = remember(s.Heads, heads[0])
 			}

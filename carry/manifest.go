@@ -38,11 +38,12 @@ type Manifest struct {
 	Node    string          `json:"node"`   // the writer's name
 	Key     string          `json:"key"`    // the writer's, base64
 	Replica version.Replica `json:"replica"`
-	Epoch   string          `json:"epoch"`   // of the writer's log
-	Head    string          `json:"head"`    // of the writer's log when it began: epoch:sequence:check
-	To      string          `json:"to"`      // the reader's name
-	Reader  string          `json:"reader"`  // the reader's key
-	Decides string          `json:"decides"` // the key of the one of both that decides
+	Epoch   string          `json:"epoch"`           // of the writer's log
+	Head    string          `json:"head"`            // of the writer's log when it began: epoch:sequence:check
+	Floor   uint64          `json:"floor,omitempty"` // up to where rows of the writer's log were collected
+	To      string          `json:"to"`              // the reader's name
+	Reader  string          `json:"reader"`          // the reader's key
+	Decides string          `json:"decides"`         // the key of the one of both that decides
 
 	Sends []string         `json:"sends,omitempty"` // types that go to the reader, nil for all
 	Asks  []string         `json:"asks,omitempty"`  // types that the reader asked for when it was last heard

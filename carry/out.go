@@ -107,9 +107,13 @@ func (w *writer) all(ctx context.Context) ([]byte, error) {
 func (w *writer) begin(ctx context.Context) error {
 	st := w.eng.Store()
 	var head store.LogHead
+	var floor uint64
 	err := st.Read(ctx, func(r *store.Reader) error {
 		seq, err := r.Head()
 		if err != nil || seq == 0 {
+			return err
+		}
+		if floor, err = r.Floor(); err != nil {
 			return err
 		}
 		head, _, err = r.LogHead(r.Identity().Epoch, seq)
@@ -135,7 +139,7 @@ func (w *writer) begin(ctx context.Context) error {
 	id, s := st.Identity(), w.p.State
 	w.m = Manifest{
 		Format: Format, Bundle: st.NewUUID(), Serial: w.p.Out, Made: w.cfg.Clock().UnixMilli(), Node: w.cfg.Node, Key: w.Public(), Replica: id.Replica,
-		Epoch: id.Epoch, Head: head.String(), To: w.p.Name, Reader: w.p.PublicKey, Decides: w.decides(w.p, w.side), Sends: w.side.Sends, Asks: s.Said.Asks,
+		Epoch: id.Epoch, Head: head.String(), Floor: floor, To: w.p.Name, Reader: w.p.PublicKey, Decides: w.decides(w.p, w.side), Sends: w.side.Sends, Asks: s.Said.Asks,
 		Took: w.p.In, Place: s.Place, Wants: w.side.Wants, Read: s.Read, Saw: s.Heads,
 	}
 	if w.known, err = w.told(ctx); err != nil {

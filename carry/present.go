@@ -148,6 +148,6 @@ func (t *taker) unlist(ctx context.Context, keys []fhir.Key, known version.Knowl
 		return nil
 	}
 	n, err := t.eng.Unlist(ctx, t.link(), gone)
-	t.Run.Applied += int64(n)
+	t.Run.Read, t.Run.Applied = t.Run.Read+int64(n), t.Run.Applied+int64(n)
 	return err
 }

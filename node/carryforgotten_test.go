@@ -1,6 +1,7 @@
 package node_test
 
 import (
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -66,4 +67,31 @@ func TestStickAfterForgetting(t *testing.T) {
 	if w := district.out(t, dir, clinic, 0); len(w.Manifest.Lists) != 0 {
 		t.Errorf("the next bundle lists %q again", w.Manifest.Lists)
 	}
+}
+
+// Two bundles that were written at one place of the log, before and after old rows were collected below it, are of one log: neither is refused.
+func TestSticksAroundCollecting(t *testing.T) {
+	var later atomic.Int64
+	clock := func() time.Time { return time.Now().Add(time.Duration(later.Load())) }
+	district, clinic := start(t, "district", nil, node.Deps{Clock: clock}, nil), alone(t, "clinic")
+	introduce(t, district, clinic)
+	for i := range 5 {
+		district.write(t, "Patient", "p", strconv.Itoa(i))
+	}
+	way := t.TempDir()
+	district.out(t, way, clinic, 0)
+	clinic.in(t, way)
+	clinic.out(t, way, district, 0)
+	district.in(t, way)
+
+	before, after := t.TempDir(), t.TempDir()
+	district.out(t, before, clinic, 0)
+	later.Store(int64(time.Hour))
+	got, err := district.Engine().Collect(t.Context(), engine.Collecting{Keep: time.Minute})
+	if err != nil || got.Rows == 0 {
+		t.Fatalf("collected %+v, %v", got, err)
+	}
+	district.out(t, after, clinic, 0)
+	clinic.in(t, after)
+	clinic.in(t, before)
 }

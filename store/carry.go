@@ -35,6 +35,7 @@ type CarryState struct {
 	Taking Taking      `json:"taking,omitzero"`
 	Read   feed.Cursor `json:"read,omitzero"`   // up to where this node has the peer's log
 	Heads  []string    `json:"heads,omitempty"` // of the peer's log, as its bundles said (LogHead.String), the newest last
+	Floor  uint64      `json:"floor,omitempty"` // up to where rows of the peer's log were collected
 }
 
 // CarrySaid is what a peer said of itself in its newest bundle that was taken.

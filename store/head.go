@@ -29,6 +29,12 @@ func (h LogHead) String() string {
 	return h.Cursor.String() + ":" + h.Check
 }
 
+// Differs reports whether two heads are of logs that differ: at one sequence their checks are not the same, and neither covers rows that were
+// collected. floor is up to where rows were collected when either was made.
+func (h LogHead) Differs(o LogHead, floor uint64) bool {
+	return h.Cursor == o.Cursor && h.Check != o.Check && (floor == 0 || h.Seq >= floor+checkRows)
+}
+
 // ParseLogHead reads what String writes; it returns an Invalid error for anything else.
 func ParseLogHead(s string) (LogHead, error) {
 	if s == "" {

@@ -62,7 +62,7 @@ func (x *Node) checkAudit(v view) []error {
 	written, said := map[minted]bool{}, map[minted]bool{}
 	local := 0
 	for _, a := range v.audits {
-		if a.Operation == audit.Local || a.Operation == audit.Pull && x.own[a.Version.Replica] && strings.Contains(a.Details, "the deletion was forgotten") {
+		if a.Operation == audit.Local || a.Operation != audit.Local && x.own[a.Version.Replica] && strings.Contains(a.Details, "the deletion was forgotten") { // by a full comparison
 			local++
 		}
 		said[minted{a.Key, a.Version}] = true

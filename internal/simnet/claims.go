@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/tributary-sync/tributary/feed"
 	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/store"
 	"github.com/tributary-sync/tributary/version"
@@ -45,6 +46,8 @@ func (n *Net) checkClaims(ctx context.Context, views []view) []error {
 			}
 			if c, ok := views[i].copies[ev.Key]; !ok && n.collected(ev.Key) {
 				continue // it never had what others deleted and forgot
+			} else if n.estranged && n.collected(ev.Key) && n.deletedLater(ev) {
+				continue // nobody hears of what was deleted and collected before they knew each other again
 			} else if !ok || !c.Stamp.Vector.Contains(at.ver) {
 				wrong = append(wrong, fmt.Errorf("%s knows %s %s without an exception, and its copy has seen {%s} (core-review rule 6)", x.name, ev.Key, at.ver, c.Stamp.Vector))
 			}
@@ -108,4 +111,14 @@ func (n *Net) allViews(ctx context.Context) ([]view, error) {
 		}
 	}
 	return views, nil
+}
+
+// deletedLater reports whether somebody deleted a key who had seen a write of it.
+func (n *Net) deletedLater(ev feed.Event) bool {
+	for _, o := range n.minted {
+		if o.Key == ev.Key && o.Stamp.Deleted && o.Stamp.Vector.Contains(ev.Stamp.Version) {
+			return true
+		}
+	}
+	return false
 }

@@ -63,14 +63,15 @@ type Net struct {
 	nodes []*Node
 	depth int // exchanges on the stack
 
-	accepted map[fhir.Key][]*accepted
-	minted   map[kindVersion]feed.Event // every version that was seen in a log
-	twice    map[kindVersion]bool       // of these, those that were seen for two writes
-	bodies   map[string]bool            // every body that an author wrote, bare
-	restored int                        // databases put back
-	healing  bool
-	late     []late // requests that the network delivers again, later
-	clones   int    // machines copied
+	accepted  map[fhir.Key][]*accepted
+	minted    map[kindVersion]feed.Event // every version that was seen in a log
+	twice     map[kindVersion]bool       // of these, those that were seen for two writes
+	bodies    map[string]bool            // every body that an author wrote, bare
+	restored  int                        // databases put back
+	healing   bool
+	estranged bool   // a node forgot another one and collected what that had still to hear of
+	late      []late // requests that the network delivers again, later
+	clones    int    // machines copied
 
 	people *rand.Rand      // who edit fields and resolve
 	values map[string]bool // of fields, that somebody wrote

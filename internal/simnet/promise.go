@@ -121,11 +121,12 @@ func (n *Net) checkAccepted(views []view) []error {
 				}
 				c, here := views[i].copies[k]
 				ok, kept := here, kept
-				if y.collected(k) || !here && n.collected(k) { // it never had what others deleted and forgot
+				if y.collected(k) || n.collected(k) && (!here || n.estranged) { // it never had what others deleted and forgot
 					// A key that was forgotten as deleted may be written anew by who has nothing of it left; what the deletion had seen stays away.
 					kept = kept || a.stamp.Deleted && here && !a.stamp.Vector.Contains(c.Stamp.Origin)
 					// What was forgotten as deleted learns of no other deletion, nor of what that had seen.
-					ok = !here && slices.ContainsFunc(made, func(s version.Stamp) bool { return s.Deleted && s.Vector.Contains(a.stamp.Version) })
+					gone := slices.ContainsFunc(made, func(s version.Stamp) bool { return s.Deleted && s.Vector.Contains(a.stamp.Version) })
+					ok = gone && (!here || n.estranged) || n.estranged && a.reached(c.Stamp.Vector, all)
 					for _, s := range views[i].logged[k] {
 						ok = ok || a.reached(s.Vector, all)
 					}

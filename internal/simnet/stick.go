@@ -160,8 +160,30 @@ func (c *courier) act(ctx context.Context) error {
 	case c.wires:
 		_, err := x.pass(ctx, [...]string{"push", "pull"}[c.r.IntN(2)])
 		return err
+	case r == 19 && c.opts.Forget && c.r.IntN(4) == 0:
+		return c.estrange(ctx, x)
 	}
 	return nil
+}
+
+// estrange lets a node forget the others and tidy up what they had still to hear of, before they are introduced again.
+func (c *courier) estrange(ctx context.Context, x *Node) error {
+	for _, y := range c.nodes {
+		if ok, err := y.ready(ctx); err != nil || !ok {
+			return err
+		}
+	}
+	for _, y := range c.nodes {
+		if x == y {
+			continue
+		}
+		if err := x.live.Control().ForgetPeer(ctx, y.name); err != nil {
+			return err
+		}
+		c.logf("%s forgets %s", x.name, y.name)
+	}
+	c.estranged = true
+	return errors.Join(x.tidy(ctx), c.introduce(ctx))
 }
 
 // spoil loses a stick, copies it over another, or damages a file on it.
