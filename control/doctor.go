@@ -102,22 +102,36 @@ func (c *Control) checkDatabase(ctx context.Context) []Check {
 	}
 }
 
-// checkDisk looks at the disk of the database, or of the keys where the database is on a server.
-func (c *Control) checkDisk() Check {
-	dir := c.cfg.Node.DataDir
+// disk looks at the disk of the database, or of the keys where the database is on a server.
+func (c *Control) disk() (Disk, error) {
+	out := Disk{Folder: c.cfg.Node.DataDir, Level: OK}
 	if c.cfg.Store.Driver == config.DriverSQLite && c.cfg.Store.DSN != "" {
-		dir = filepath.Dir(c.cfg.Store.DSN)
+		out.Folder = filepath.Dir(c.cfg.Store.DSN)
 	}
-	free, err := carry.FreeSpace(dir)
-	if err != nil {
-		return Check{Name: "disk", Level: Warn, Detail: fmt.Sprintf("the free space of %s cannot be read: %v", dir, err)}
+	var err error
+	if out.Free, err = carry.FreeSpace(out.Folder); err != nil {
+		return out, err
 	}
-	k := Check{Name: "disk", Level: OK, Detail: fmt.Sprintf("%d MB free in %s", free>>20, dir)}
 	switch {
-	case free < diskFail:
-		k.Level, k.Hint = Fail, "Make room soon: when it is full, nothing new can be saved"
-	case free < diskWarn:
-		k.Level, k.Hint = Warn, "Make room, or move the database to a larger disk"
+	case out.Free < diskFail:
+		out.Level = Fail
+	case out.Free < diskWarn:
+		out.Level = Warn
+	}
+	return out, nil
+}
+
+func (c *Control) checkDisk() Check {
+	d, err := c.disk()
+	if err != nil {
+		return Check{Name: "disk", Level: Warn, Detail: fmt.Sprintf("the free space of %s cannot be read: %v", d.Folder, err)}
+	}
+	k := Check{Name: "disk", Level: d.Level, Detail: fmt.Sprintf("%d MB free in %s", d.Free>>20, d.Folder)}
+	switch d.Level {
+	case Fail:
+		k.Hint = "Make room soon: when it is full, nothing new can be saved"
+	case Warn:
+		k.Hint = "Make room, or move the database to a larger disk"
 	}
 	return k
 }

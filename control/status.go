@@ -49,6 +49,9 @@ func (c *Control) Status(ctx context.Context) (Status, error) {
 		return Status{}, err
 	}
 	out.Silent = w.Silent
+	if d, err := c.disk(); err == nil {
+		out.Disk = &d
+	}
 	out.Notices = out.notices()
 	out.Attention = texts(out.Notices)
 	return out, nil
@@ -285,6 +288,12 @@ func (s Status) notices() []Sentence {
 			break
 		}
 		out = append(out, n.sentence(s.Time))
+	}
+	if d := s.Disk; d != nil && d.Level == Fail {
+		out = append(out, Sentence{
+			Code: "disk_full", Count: int64(d.Free >> 20), //nolint:gosec // megabytes
+			Text: plural(d.Free>>20, "megabyte is", "megabytes are") + " left on the disk: make room soon, because when it is full nothing new can be saved.",
+		})
 	}
 	if n := s.Counts.Open; n > 0 {
 		out = append(out, Sentence{Code: "conflicts", Count: n, Text: plural(n, "conflict waits", "conflicts wait") + " for a person to decide which copy is right."})

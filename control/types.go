@@ -28,8 +28,16 @@ type Status struct {
 	Counts    Counts       `json:"counts"`
 	Knowledge []Known      `json:"knowledge"`           // what this node knows, by resource type
 	CountedAt int64        `json:"countedAt"`           // the counts of resources may be this old
+	Disk      *Disk        `json:"disk,omitempty"`      // nil where the machine does not tell
 	Attention []string     `json:"attention,omitempty"` // what a person should look at, as sentences; empty where all is well
 	Notices   []Sentence   `json:"notices,omitempty"`   // the same with what they are made of
+}
+
+// Disk is the space on the disk of the database, or of the keys where the database is on a server.
+type Disk struct {
+	Folder string `json:"folder"`
+	Free   uint64 `json:"free"` // bytes
+	Level  Level  `json:"level"`
 }
 
 // Known sums up what a node knows of a resource type (DESIGN.md 4.3); GET /sync/knowledge tells all of it.

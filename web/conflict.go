@@ -81,7 +81,7 @@ func (w *Web) conflict(out http.ResponseWriter, r *http.Request) error {
 }
 
 func (p page) conflictWords(c control.Conflict) []string {
-	out := []string{p.t("conflict.found", "ago", p.say.Ago(p.now, c.Opened), "at", p.moment(c.Opened))}
+	out := []string{p.t("conflict.found", "ago", p.say.Ago(p.Now, c.Opened), "at", p.moment(c.Opened))}
 	if c.Kind == control.KindIdentity {
 		out = append(out, p.t("conflict.identity"))
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tributary-sync/tributary/audit"
 	"github.com/tributary-sync/tributary/control"
+	"github.com/tributary-sync/tributary/web/messages"
 )
 
 // How much of each list the overview shows.
@@ -134,22 +135,35 @@ func (p page) bannerOf(s control.Status) banner {
 	return banner{classOK, p.t("state.step"), nil}
 }
 
+// tiles are the numbers that are looked at first. A class never stands alone: the number and its words say the same.
 func (p page) tiles(s control.Status) []tile {
 	number := p.say.Number
-	out := []tile{{"#records", number(s.Counts.Total), p.t("tile.records"), ""}}
-	if s.Parent != nil {
-		out = append(out, tile{"/runs", number(int64(s.Parent.Push.Backlog)), p.t("tile.waiting"), ""}) //nolint:gosec // a count
+	var out []tile
+	if x := s.Parent; x != nil {
+		out = append(out, tile{"/runs", number(int64(x.Push.Backlog)), p.t("tile.up", "n", x.Push.Backlog), ""}, //nolint:gosec // a count
+			tile{"/runs", number(int64(x.Pull.Backlog)), p.t("tile.down", "n", x.Pull.Backlog), ""}) //nolint:gosec // a count
 	} else {
-		out = append(out, tile{"#children", number(int64(len(s.Children))), p.t("tile.children"), ""})
+		out = append(out, tile{"#children", number(int64(len(s.Children))), p.t("tile.children", "n", len(s.Children)), ""})
 	}
-	aside, open := tile{"/parked", number(s.Counts.Parked), p.t("tile.parked"), ""}, tile{"/conflicts", number(s.Counts.Open), p.t("tile.conflicts"), ""}
+	aside, open := tile{"/parked", number(s.Counts.Parked), p.t("tile.parked", "n", s.Counts.Parked), ""}, tile{"/conflicts", number(s.Counts.Open), p.t("tile.conflicts", "n", s.Counts.Open), ""}
 	if s.Counts.Parked > 0 {
 		aside.Class = classWarn
 	}
 	if s.Counts.Open > 0 {
 		open.Class = classWarn
 	}
-	return append(out, aside, open)
+	out = append(out, aside, open, tile{"#records", number(s.Counts.Total), p.t("tile.records", "n", s.Counts.Total), ""})
+	if d := s.Disk; d != nil {
+		free := tile{"#about", p.say.Size(messages.Bytes(d.Free)), p.t("tile.disk"), ""} //nolint:gosec // no disk has 8 exabytes
+		switch d.Level {
+		case control.Fail:
+			free.Class = classBad
+		case control.Warn:
+			free.Class = classWarn
+		}
+		out = append(out, free)
+	}
+	return out
 }
 
 func (p page) childOf(c control.Child) child {
@@ -157,7 +171,7 @@ func (p page) childOf(c control.Child) child {
 	if c.Lag > 0 {
 		out.Lag = p.t("child.lag", "n", c.Lag)
 	}
-	switch away := time.Duration(p.now-c.LastSeen) * time.Millisecond; {
+	switch away := time.Duration(p.Now-c.LastSeen) * time.Millisecond; {
 	case c.Cloned != 0:
 		out.State, out.Class = p.t("child.cloned"), classBad
 	case c.LastSeen == 0:

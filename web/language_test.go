@@ -212,7 +212,7 @@ func TestPagesInFourLanguages(t *testing.T) {
 	for _, language := range l.All() {
 		for _, path := range everyPage(uuid) {
 			body := w.in(language.Tag(), path)
-			contains(t, path, body, `<html lang="`+language.Tag()+`">`)
+			contains(t, path, body, `<html lang="`+language.Tag()+`" `)
 			if m := hole.FindString(body); m != "" {
 				t.Errorf("%s in %s has the hole %s", path, language.Tag(), m)
 			}

@@ -16,11 +16,12 @@ type page struct {
 	Title, Name, Here     string
 	Back                  string // the address of the page itself
 	Made, Zone            string
-	Refresh               int
+	Refresh               int // seconds until the page renews itself, 0 for never
+	Now                   int64
+	known                 string // the entity tag of what the reader has
 	Nav                   []link
 	Languages             []option
 	say                   *messages.Language
-	now                   int64
 	zone                  *time.Location
 	parentURL, parentName string
 }
@@ -30,7 +31,7 @@ type link struct{ Path, Text string }
 // page begins a page for a reader: title is the key of a text, here the entry of the navigation that it belongs to.
 func (w *Web) page(r *http.Request, title, here string) page {
 	now := w.ctl.Now()
-	p := page{Name: w.ctl.Name(), Here: here, Back: r.URL.RequestURI(), say: w.language(r), now: now, zone: w.ctl.Zone()}
+	p := page{Name: w.ctl.Name(), Here: here, Back: r.URL.RequestURI(), say: w.language(r), Now: now, known: r.Header.Get("If-None-Match"), zone: w.ctl.Zone()}
 	if r.Method != http.MethodGet {
 		p.Back = "/"
 	}
@@ -107,7 +108,16 @@ type when struct {
 func (p page) time(at int64) time.Time { return time.UnixMilli(at).In(p.zone) }
 
 func (p page) when(at int64) when {
-	return when{At: at, Ago: p.say.Ago(p.now, at), Abs: p.moment(at), ISO: time.UnixMilli(at).UTC().Format(time.RFC3339)}
+	return when{At: at, Ago: p.say.Ago(p.Now, at), Abs: p.moment(at), ISO: time.UnixMilli(at).UTC().Format(time.RFC3339)}
+}
+
+// ago is a time as how long ago it was, within a sentence.
+func (p page) ago(at int64) template.HTML {
+	w := p.when(at)
+	if at == 0 {
+		return template.HTML(template.HTMLEscapeString(w.Ago)) //nolint:gosec // escaped
+	}
+	return template.HTML(`<time datetime="` + w.ISO + `" data-ago="1">` + template.HTMLEscapeString(w.Ago) + `</time>`) //nolint:gosec // escaped
 }
 
 // moment writes a time of today as 08:15, others with their day, nothing for 0.
@@ -115,7 +125,7 @@ func (p page) moment(at int64) string {
 	if at == 0 {
 		return ""
 	}
-	t, now := p.time(at), p.time(p.now)
+	t, now := p.time(at), p.time(p.Now)
 	if t.YearDay() == now.YearDay() && t.Year() == now.Year() {
 		return p.say.Clock(t)
 	}
@@ -130,7 +140,7 @@ func (p page) said(s control.Sentence) string {
 	}
 	args := []any{"n", s.Count}
 	for name, at := range s.Times {
-		args = append(args, name, p.say.Moment(p.time(at)), name+"_ago", p.say.Ago(p.now, at))
+		args = append(args, name, p.say.Moment(p.time(at)), name+"_ago", p.say.Ago(p.Now, at))
 	}
 	for name, word := range s.Words {
 		args = append(args, name, word)

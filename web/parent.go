@@ -1,6 +1,7 @@
 package web
 
 import (
+	"html/template"
 	"strings"
 	"time"
 
@@ -8,8 +9,9 @@ import (
 )
 
 type parent struct {
-	Name, URL, State, Class, Sentence string
-	Ways                              []way
+	Name, URL, State, Class string
+	Sentence                template.HTML
+	Ways                    []way
 }
 
 // way is one direction to the parent. Error is what the program noted, in English.
@@ -18,7 +20,7 @@ type way struct {
 	Last               when
 	Waiting            string
 	Did                string
-	Next               string
+	Next               template.HTML
 	Error              string
 }
 
@@ -34,7 +36,7 @@ func (p page) parentOf(s control.Status) *parent {
 	case x.LastError != "":
 		out.State, out.Class = p.t("parent.unreachable"), classBad
 	case x.LastSeen > 0:
-		out.State = p.t("parent.seen", "ago", p.say.Ago(p.now, x.LastSeen))
+		out.State = p.t("parent.seen", "ago", p.say.Ago(p.Now, x.LastSeen))
 	default:
 		out.Name, out.State, out.Class = p.t("parent.title"), p.t("parent.unmet"), classWarn
 	}
@@ -43,27 +45,27 @@ func (p page) parentOf(s control.Status) *parent {
 }
 
 // parentWords says how the link stands in one sentence.
-func (p page) parentWords(x control.Parent) string {
+func (p page) parentWords(x control.Parent) template.HTML {
 	var parts []string
 	for _, d := range []control.Direction{x.Pull, x.Push} {
 		if d.Enabled {
-			parts = append(parts, p.t("parent.last_"+d.Direction, "ago", p.say.Ago(p.now, d.LastSuccess)))
+			parts = append(parts, string(p.h("parent.last_"+d.Direction, "ago", p.ago(d.LastSuccess))))
 		}
 	}
 	if len(parts) == 0 {
-		return p.t("parent.off")
+		return p.h("parent.off")
 	}
 	waiting := 0
 	for _, d := range []control.Direction{x.Pull, x.Push} {
 		if d.Backlog > 0 && d.Enabled {
-			parts = append(parts, p.t("parent.waits_"+d.Direction, "n", d.Backlog))
+			parts = append(parts, string(p.h("parent.waits_"+d.Direction, "n", d.Backlog)))
 			waiting++
 		}
 	}
 	if waiting == 0 {
-		parts = append(parts, p.t("parent.waits_nothing"))
+		parts = append(parts, string(p.h("parent.waits_nothing")))
 	}
-	return sentence(strings.Join(parts, p.t("list.and")))
+	return template.HTML(sentence(strings.Join(parts, p.t("list.and")))) //nolint:gosec // escaped above
 }
 
 func (p page) wayOf(name string, d control.Direction) way {
@@ -92,10 +94,10 @@ func (p page) wayOf(name string, d control.Direction) way {
 	if d.LastError != "" {
 		out.Error, out.Did = sentence(d.LastError), ""
 	}
-	if d.NextAttempt > p.now && !d.Running {
-		out.Next = p.t("way.next", "in", p.say.Ago(p.now, d.NextAttempt), "at", p.moment(d.NextAttempt))
+	if d.NextAttempt > p.Now && !d.Running {
+		out.Next = p.h("way.next", "in", p.ago(d.NextAttempt), "at", p.moment(d.NextAttempt))
 		if d.Backoff > 0 {
-			out.Next = p.t("way.next_after", "in", p.say.Ago(p.now, d.NextAttempt), "at", p.moment(d.NextAttempt), "span", time.Duration(d.Backoff)*time.Millisecond)
+			out.Next = p.h("way.next_after", "in", p.ago(d.NextAttempt), "at", p.moment(d.NextAttempt), "span", time.Duration(d.Backoff)*time.Millisecond)
 		}
 	}
 	return out

@@ -1,14 +1,11 @@
 package web
 
 import (
-	"errors"
 	"net/http"
-
-	"github.com/tributary-sync/tributary/syncerr"
 )
 
-// policy allows our own style sheet and pictures and nothing else: no script at all (CSP 3, w3.org/TR/CSP3).
-const policy = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+// policy allows our own style sheet, pictures and script, and that to ask this node, and nothing else (CSP 3, w3.org/TR/CSP3).
+const policy = "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 // handler answers with a page, or returns why it cannot.
 type handler func(http.ResponseWriter, *http.Request) error
@@ -17,6 +14,7 @@ type handler func(http.ResponseWriter, *http.Request) error
 func (w *Web) Register(mux *http.ServeMux, protect func(http.Handler) http.Handler) {
 	// A page of another site must not press a button here.
 	ours := http.NewCrossOriginProtection()
+	pack := packer()
 	for pattern, h := range map[string]handler{
 		"GET /{$}":                 w.dashboard,
 		"GET /audit":               w.audit,
@@ -27,10 +25,10 @@ func (w *Web) Register(mux *http.ServeMux, protect func(http.Handler) http.Handl
 		"GET /runs":                w.runs,
 		"GET /explain":             w.find,
 		"GET /explain/{type}/{id}": w.explain,
-		"GET /assets/{name}":       w.asset,
+		"GET /assets/{name}":       w.sendAsset,
 		"POST /language":           w.choose,
 	} {
-		mux.Handle(pattern, protect(ours.Handler(w.handle(h))))
+		mux.Handle(pattern, protect(ours.Handler(pack(w.handle(h)))))
 	}
 }
 
@@ -46,22 +44,4 @@ func (w *Web) handle(h handler) http.Handler {
 			w.fail(out, r, err)
 		}
 	})
-}
-
-func (w *Web) asset(out http.ResponseWriter, r *http.Request) error {
-	types := map[string]string{"style.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
-	kind, ok := types[r.PathValue("name")]
-	if !ok {
-		return syncerr.New(syncerr.NotFound, "show", "there is no %.60q", r.PathValue("name"))
-	}
-	b, err := assets.ReadFile("assets/" + r.PathValue("name"))
-	if err != nil {
-		return errors.Join(errors.New("read an embedded file"), err)
-	}
-	out.Header().Set("Content-Type", kind)
-	out.Header().Set("Cache-Control", "private, max-age=3600")
-	if _, err := out.Write(b); err != nil {
-		w.log.Debug("send asset", "error", err)
-	}
-	return nil
 }

@@ -56,7 +56,7 @@ func (p page) parkedRows(parked []control.Parked) []parkedRow {
 		}
 		out[i] = parkedRow{
 			What: p.h(way, "record", p.record(x.Key)), Reason: reason(x.Reason, x.Key), Since: p.when(x.ParkedAt), Next: p.when(x.NextRetry),
-			Due: x.NextRetry <= p.now, Tries: p.t("parked.tries", "n", x.Attempts),
+			Due: x.NextRetry <= p.Now, Tries: p.t("parked.tries", "n", x.Attempts),
 		}
 	}
 	return out

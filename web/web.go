@@ -1,5 +1,5 @@
 // Package web owns the dashboard: the values of package control as pages for people who know clinics and not computers. Pages
-// are made on the server, work without script and load nothing from elsewhere. Everything from outside is escaped by html/template.
+// are made on the server, work without the one script that renews them, and load nothing from elsewhere. Everything from outside is escaped by html/template.
 // Every word of a page stands in the files of web/messages. What is written in a record is shown on the page of a conflict and
 // nowhere else (DESIGN.md section 3, invariant 8).
 package web
@@ -20,18 +20,13 @@ import (
 //go:embed templates
 var templates embed.FS
 
-//go:embed assets
-var assets embed.FS
-
-// refresh is after how many seconds the overview renews itself.
-const refresh = 30
-
 // Web serves the dashboard of one node.
 type Web struct {
 	ctl       *control.Control
 	log       *slog.Logger
 	languages *messages.Languages
 	pages     map[string]*template.Template // by language
+	assets    map[string]asset              // by name
 }
 
 // New returns the dashboard over ctl.
@@ -41,6 +36,9 @@ func New(ctl *control.Control, log *slog.Logger) *Web {
 	}
 	w := &Web{ctl: ctl, log: log}
 	languages, err := messages.Load()
+	if err == nil {
+		w.assets, err = loadAssets()
+	}
 	if err == nil {
 		err = w.speak(languages)
 	}
@@ -54,7 +52,7 @@ func New(ctl *control.Control, log *slog.Logger) *Web {
 func (w *Web) speak(languages *messages.Languages) error {
 	w.languages, w.pages = languages, map[string]*template.Template{}
 	for _, l := range languages.All() {
-		t, err := template.New("").Funcs(template.FuncMap{"t": l.Text, "h": l.HTML}).ParseFS(templates, "templates/*.html")
+		t, err := template.New("").Funcs(template.FuncMap{"t": l.Text, "h": l.HTML, "asset": w.address}).ParseFS(templates, "templates/*.html")
 		if err != nil {
 			return err
 		}
@@ -77,6 +75,14 @@ func (w *Web) show(out http.ResponseWriter, status int, name string, v view) {
 	head := out.Header()
 	head.Set("Content-Type", "text/html; charset=utf-8")
 	head.Set("Content-Language", v.base().say.Tag())
+	if status == http.StatusOK {
+		tag := tagOf(b.Bytes())
+		head.Set("ETag", tag)
+		if v.base().known == tag {
+			out.WriteHeader(http.StatusNotModified)
+			return
+		}
+	}
 	head.Set("Content-Length", strconv.Itoa(b.Len()))
 	out.WriteHeader(status)
 	if _, err := out.Write(b.Bytes()); err != nil {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -34,8 +35,9 @@ func wellFormed(t *testing.T, what, body string) {
 
 func contains(t *testing.T, what, body string, parts ...string) {
 	t.Helper()
+	bare := regexp.MustCompile(`</?time[^>]*>`).ReplaceAllString(body, "")
 	for _, p := range parts {
-		if !strings.Contains(body, p) {
+		if !strings.Contains(body, p) && !strings.Contains(bare, p) {
 			t.Errorf("%s does not contain %q:\n%s", what, p, body)
 		}
 	}
@@ -48,7 +50,7 @@ func TestOverview(t *testing.T) {
 		">clinic-a</h1>", "syncs with its parent, district-hospital; 3 other nodes sync with it", "https://district.example",
 		"in touch", "listening", "Last pull 40 s ago, last push 2 min ago, ", "changes to send", "outpost-lake", "outpost-hill", "never came",
 		"1 conflict waits for a person", `href="/conflicts/`+uuid+`"`, "AllergyIntolerance/0b7c4e9a-41d2-4c55-9a3e-6f0d2a7b8c91", "waits for a person",
-		"Observation</td><td class=\"num\">46", `href="/explain/Patient/d-9"`, "A call was turned away", "(10:2", "Times are those of this node (UTC)",
+		"Observation</th><td class=\"num\">46", `href="/explain/Patient/d-9"`, "A call was turned away", "(10:2", "Times are those of this node (UTC)",
 		"Tributary 0.1.0", "SHA256:", "http-equiv=\"refresh\"",
 	)
 	for _, private := range []string{"Banda", "Phiri", "Penicillin", "Peanuts", "1991-04-02"} {
@@ -99,18 +101,18 @@ func TestEveryPageIsWellFormedAndGuarded(t *testing.T) {
 		body := out.Body.String()
 		wellFormed(t, path, body)
 		h := out.Header()
-		if !strings.HasPrefix(h.Get("Content-Security-Policy"), "default-src 'none'; style-src 'self'; img-src 'self';") ||
+		if !strings.HasPrefix(h.Get("Content-Security-Policy"), "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; form-action") ||
 			h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Cache-Control") != "no-store" || h.Get("Content-Type") != "text/html; charset=utf-8" {
 			t.Errorf("%s: headers %v", path, h)
 		}
-		for _, bad := range []string{"<script", "style=", "src=\"http", "href=\"http", "onclick"} {
+		for _, bad := range []string{"<script>", "style=", "src=\"http", "href=\"http", "onclick"} {
 			if strings.Contains(body, bad) {
 				t.Errorf("%s contains %s", path, bad)
 			}
 		}
 		contains(t, path, body, `name="viewport"`, `lang="en"`)
 	}
-	for _, name := range []string{"style.css", "icon.svg"} {
+	for _, name := range []string{"style.css", "icon.svg", "live.js"} {
 		if out := w.get("/assets/" + name); out.Code != 200 || out.Body.Len() < 100 || strings.Contains(out.Body.String(), "url(http") {
 			t.Errorf("%s: status %d, %d bytes", name, out.Code, out.Body.Len())
 		}
@@ -148,7 +150,7 @@ func TestNamesFromOutsideAreEscaped(t *testing.T) {
 	for _, path := range []string{"/", "/audit?type=" + url.QueryEscape(hostile), "/conflicts", "/conflicts/" + list[0].UUID, "/parked", "/runs", "/explain/Patient/1", "/explain?resource=" + url.QueryEscape(hostile)} {
 		out := w.get(path)
 		body := out.Body.String()
-		if strings.Contains(body, "<img src=x") || strings.Contains(body, "<script") || !strings.Contains(body, "&lt;img src=x") {
+		if strings.Contains(body, "<img src=x") || strings.Contains(body, "<script>") || !strings.Contains(body, "&lt;img src=x") {
 			t.Errorf("%s (status %d): something hostile came through:\n%s", path, out.Code, body)
 		}
 		wellFormed(t, path, body)
@@ -253,7 +255,7 @@ func TestPagesWhenTheDatabaseIsAway(t *testing.T) {
 		if out.Code < 500 {
 			t.Errorf("%s: status %d", path, out.Code)
 		}
-		contains(t, path, out.Body.String(), "clinic-a", "cannot be shown now", "Back to the overview")
+		contains(t, path, out.Body.String(), "clinic-a", "cannot be shown now", "Back to the first page")
 		wellFormed(t, path, out.Body.String())
 	}
 }
