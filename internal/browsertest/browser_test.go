@@ -13,7 +13,7 @@ import (
 )
 
 // languages are those of the pages.
-var languages = []string{"en"}
+var languages = []string{"en", "fr", "pt", "es"}
 
 // place is a page of a node.
 type place struct {
@@ -24,8 +24,6 @@ type place struct {
 }
 
 func (w *country) places() []place {
-	open := w.district.conflicts(control.ConflictQuery{Status: control.ConflictOpen})[0].UUID
-	decided := w.district.conflicts(control.ConflictQuery{Status: control.ConflictDecided})[0].UUID
 	return []place{
 		{name: "home-nation", node: w.nation, path: "/"},
 		{name: "home-district", node: w.district, path: "/"},
@@ -34,8 +32,8 @@ func (w *country) places() []place {
 		{name: "audit", node: w.district, path: "/audit"},
 		{name: "audit-troubles", node: w.hill, path: "/audit?outcome=failures"},
 		{name: "conflicts", node: w.district, path: "/conflicts"},
-		{name: "conflict-open", node: w.district, path: "/conflicts/" + open},
-		{name: "conflict-decided", node: w.district, path: "/conflicts/" + decided},
+		{name: "conflict-open", node: w.district, path: w.conflict(control.ConflictOpen)},
+		{name: "conflict-decided", node: w.district, path: w.conflict(control.ConflictDecided)},
 		{name: "parked-up", node: w.lake, path: "/parked"},
 		{name: "parked-down", node: w.hill, path: "/parked"},
 		{name: "parked-none", node: w.nation, path: "/parked"},
@@ -70,14 +68,23 @@ func TestBrowser(t *testing.T) {
 	w, d := newCountry(t), startDriver(t)
 	for n, p := range w.places() {
 		t.Run(p.name, func(t *testing.T) {
+			said := map[string]string{} // sentence -> language
 			for _, l := range looks(n) {
 				l.Origin = p.node.url
-				name := strings.Join([]string{p.name, l.Lang, l.Scheme, fmt.Sprint(l.Width)}, "-")
-				t.Run(name[len(p.name)+1:], func(t *testing.T) {
-					said := d.take(t, "page", l, record{"path": p.path, "name": name, "status": max(p.status, 200)})
-					t.Logf("%v bytes", said["bytes"])
+				seen := strings.Join([]string{l.Lang, l.Scheme, fmt.Sprint(l.Width)}, "-")
+				t.Run(seen, func(t *testing.T) {
+					answer := d.take(t, "page", l, record{"path": p.path, "name": p.name + "-" + seen, "status": max(p.status, 200)})
+					t.Logf("%v bytes", answer["bytes"])
+					sentences, _ := answer["sentences"].([]any)
+					for _, s := range sentences {
+						if in := said[s.(string)]; in != "" && in != l.Lang {
+							t.Errorf("is in %s as in %s: %q", l.Lang, in, s)
+						}
+						said[s.(string)] = l.Lang
+					}
 				})
 			}
 		})
 	}
+	t.Run("flows", func(t *testing.T) { w.flows(t, d) })
 }

@@ -2,10 +2,11 @@
 // by one line with the problems it found. The end of the input ends the browser.
 import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
+import * as flows from "./flows.mjs";
 import { page } from "./page.mjs";
 import { Visit } from "./visit.mjs";
 
-const steps = { page };
+const steps = { page, ...flows };
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM,
   args: ["--disable-gpu", "--disable-quic", "--font-render-hinting=none"],

@@ -14,10 +14,10 @@ export async function page(visit, { path, name, status = 200 }) {
   visit.check(weight.bytes <= maxBytes, `weighs ${weight.bytes} bytes with all that it loads`);
   await fits(visit);
   await fitsAt(visit);
-  await speaks(visit);
+  const sentences = await speaks(visit);
   await accessible(visit);
   await visit.shoot(name);
-  return { bytes: weight.bytes };
+  return { bytes: weight.bytes, sentences };
 }
 
 // weigh counts the bytes that come over the wire from now on, headers included.
@@ -29,11 +29,13 @@ async function weigh(visit) {
   return sum;
 }
 
-// fits notes what is wider than the screen and does not scroll by itself (WCAG 2.2, 1.4.10), and what sticks out of its card.
+// fits notes what is wider than the screen and does not scroll by itself (WCAG 2.2, 1.4.10), what sticks out of its card, and what is
+// squeezed into a column of letters.
 export async function fits(visit) {
   const wide = await visit.page.evaluate(() => {
     const scrolls = (e) => e && e !== document.body && (["auto", "scroll"].includes(getComputedStyle(e).overflowX) || scrolls(e.parentElement));
-    const hidden = (e) => e.getBoundingClientRect().width <= 1 || getComputedStyle(e).visibility === "hidden";
+    const clipped = (e) => e && (getComputedStyle(e).clipPath !== "none" || clipped(e.parentElement)); // for those who listen
+    const hidden = (e) => e.getBoundingClientRect().width <= 1 || getComputedStyle(e).visibility === "hidden" || clipped(e);
     const called = (e) => `${e.tagName.toLowerCase()}.${e.className.baseVal ?? e.className} "${e.textContent.trim().slice(0, 40)}"`;
     const out = [];
     if (document.documentElement.scrollWidth > innerWidth) out.push(`the page is ${document.documentElement.scrollWidth} wide`);
@@ -41,6 +43,10 @@ export async function fits(visit) {
       if (scrolls(e) || hidden(e) || e.closest("svg") !== null && e.tagName !== "svg") continue;
       const edge = Math.min(innerWidth, e.closest(".card")?.getBoundingClientRect().right ?? innerWidth);
       if (e.getBoundingClientRect().right > edge + 0.5) out.push(called(e));
+    }
+    for (const e of document.querySelectorAll("td, th, dd, dt")) {
+      const box = e.getBoundingClientRect(), size = parseFloat(getComputedStyle(e).fontSize);
+      if (box.width > 1 && box.width < 4 * size && box.height > 4 * 1.5 * size) out.push(`squeezed: ${called(e)}`);
     }
     return out.slice(0, 5).map((w) => `${w} at ${innerWidth}`);
   });
@@ -55,10 +61,26 @@ async function fitsAt(visit) {
   await visit.page.setViewportSize({ width, height });
 }
 
-// speaks notes a page that is not in the language that was asked for.
+// speaks notes a page that is not in the language that was asked for, and what was not filled into its texts. It returns what the page
+// says in its own language: texts of several words, without those that are marked as names or as of another language.
 async function speaks(visit) {
   const lang = await visit.page.getAttribute("html", "lang");
   visit.check(lang === visit.options.locale, `is in ${lang}, asked for ${visit.options.locale}`);
+  const texts = await visit.page.evaluate(() => {
+    const out = [], walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (walk.nextNode()) {
+      const of = walk.currentNode.parentElement;
+      if (!of.closest("script, noscript, style, [translate=no], body [lang]")) out.push(walk.currentNode.data.trim().replace(/\s+/g, " "));
+    }
+    for (const e of document.querySelectorAll("[aria-label], [placeholder], [title], [data-label]")) {
+      if (e.closest("[translate=no], body [lang]")) continue;
+      for (const name of ["aria-label", "placeholder", "title", "data-label"]) if (e.hasAttribute(name)) out.push(e.getAttribute(name));
+    }
+    return [...new Set(out)];
+  });
+  const hole = texts.find((t) => /\{[a-z_]+\}|%!|<no value>|\b(undefined|NaN|null)\b/.test(t));
+  visit.check(!hole, `has a hole in "${hole}"`);
+  return texts.filter((t) => /\p{L}{2,}[^\p{L}]+\p{L}{2,}[^\p{L}]+\p{L}{2,}/u.test(t));
 }
 
 // accessible notes what axe finds serious or critical by the rules of WCAG 2.2 AA and its own best practices.
