@@ -2,6 +2,7 @@ package web
 
 import (
 	"cmp"
+	"html/template"
 	"net/http"
 	"slices"
 	"strconv"
@@ -40,8 +41,9 @@ type dashboard struct {
 }
 
 type banner struct {
-	Class, Text string
-	More        []string
+	Class string
+	Text  template.HTML
+	More  []template.HTML
 }
 
 type tile struct{ Path, Number, Text, Class string }
@@ -117,22 +119,38 @@ func (p page) role(s control.Status) string {
 	}
 }
 
+// bannerOf says how the node stands in one sentence, and what a person should look at.
 func (p page) bannerOf(s control.Status) banner {
-	if x := s.Parent; x != nil && !x.Reachable && x.LastError != "" {
-		return banner{classBad, p.t("state.apart"), p.saidAll(s.Notices)}
-	}
-	if len(s.Notices) > 0 {
-		return banner{classWarn, p.t("state.look"), p.saidAll(s.Notices)}
-	}
+	out := banner{Class: classOK, More: p.saidAll(s.Notices)}
+	state := "state.well"
 	switch x := s.Parent; {
+	case x != nil && !x.Reachable && x.LastError != "":
+		out.Class, state = classBad, "state.apart"
+	case len(s.Notices) > 0:
+		out.Class, state = classWarn, "state.look"
 	case x == nil:
-		return banner{classOK, p.t("state.well"), nil}
 	case x.LastSeen == 0:
-		return banner{classWarn, p.t("state.unmet"), []string{p.t("state.unmet_more")}}
+		out.Class, state = classWarn, "state.unmet"
+		out.More = append(out.More, p.h("state.unmet_more"))
 	case x.Push.Backlog > 0 || x.Pull.Backlog > 0:
-		return banner{classOK, p.t("state.moving"), nil}
+		state = "state.moving"
+	default:
+		state = "state.step"
 	}
-	return banner{classOK, p.t("state.step"), nil}
+	out.Text = p.h(state)
+	// The highest node that has said what reached it tells what a person wants to know first.
+	for _, up := range slices.Backward(s.Reach) {
+		if up.Code == control.ReachUnknown || up.Code == control.ReachNone || len(up.Said) == 0 {
+			continue
+		}
+		out.Text = p.said(up.Said[0])
+		out.More = append(p.saidAll(up.Said[1:]), out.More...)
+		if out.Class == classBad {
+			out.More = append([]template.HTML{p.h("state.apart")}, out.More...)
+		}
+		break
+	}
+	return out
 }
 
 // tiles are the numbers that are looked at first. A class never stands alone: the number and its words say the same.
@@ -143,7 +161,7 @@ func (p page) tiles(s control.Status) []tile {
 		out = append(out, tile{"/runs", number(int64(x.Push.Backlog)), p.t("tile.up", "n", x.Push.Backlog), ""}, //nolint:gosec // a count
 			tile{"/runs", number(int64(x.Pull.Backlog)), p.t("tile.down", "n", x.Pull.Backlog), ""}) //nolint:gosec // a count
 	} else {
-		out = append(out, tile{"#children", number(int64(len(s.Children))), p.t("tile.children", "n", len(s.Children)), ""})
+		out = append(out, tile{"/network", number(int64(len(s.Children))), p.t("tile.children", "n", len(s.Children)), ""})
 	}
 	aside, open := tile{"/parked", number(s.Counts.Parked), p.t("tile.parked", "n", s.Counts.Parked), ""}, tile{"/conflicts", number(s.Counts.Open), p.t("tile.conflicts", "n", s.Counts.Open), ""}
 	if s.Counts.Parked > 0 {

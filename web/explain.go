@@ -1,6 +1,7 @@
 package web
 
 import (
+	"html/template"
 	"net/http"
 
 	"github.com/tributary-sync/tributary/control"
@@ -31,7 +32,7 @@ type explainPage struct {
 	page
 	Key       string
 	E         control.Explanation
-	Story     []string
+	Story     []template.HTML
 	History   []historyRow
 	Conflicts []conflictRow
 	Parked    []parkedRow

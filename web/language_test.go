@@ -23,7 +23,7 @@ import (
 func everyPage(uuid string) []string {
 	return []string{
 		"/", "/audit", "/audit?outcome=failures", "/audit?before=1", "/audit?before=x", "/conflicts", "/conflicts/" + uuid, "/conflicts/none", "/parked", "/runs",
-		"/explain", "/explain?resource=Foo", "/explain/Patient/p-5", "/explain/Patient/p-3", "/explain/Patient/d-9", "/explain/Patient/never",
+		"/explain", "/explain?resource=Foo", "/explain/Patient/p-5", "/explain/Patient/p-3", "/explain/Patient/d-9", "/explain/Patient/never", "/network", "/network?trouble=silent", "/network?q=lake",
 	}
 }
 
@@ -51,7 +51,7 @@ func used(t *testing.T) (keys map[string]bool, prefixes []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	literal := regexp.MustCompile(`"([a-z]+(?:\.[\w-]+)*\.?[\w-]*)"(\s*\+)?`)
+	literal := regexp.MustCompile(`"([a-z_]+(?:\.[\w-]+)*\.?[\w-]*)"(\s*\+)?`)
 	for _, name := range slices.Concat(files, pages, values) {
 		if strings.HasSuffix(name, "_test.go") {
 			continue
@@ -84,7 +84,7 @@ func TestEveryTextIsUsedAndEveryKeyHasAText(t *testing.T) {
 			t.Errorf("nothing uses the text %s", key)
 		}
 	}
-	section := regexp.MustCompile(`^[a-z]+\.[a-z_-]+$`)
+	section := regexp.MustCompile(`^[a-z_]+\.[a-z_-]+$`)
 	for key := range keys {
 		head, _, _ := strings.Cut(key, ".")
 		known := slices.ContainsFunc(l.By("en").Keys(), func(k string) bool { return strings.HasPrefix(k, head+".") })

@@ -39,6 +39,7 @@ func (w *Web) page(r *http.Request, title, here string) page {
 	p.Made, p.Zone = p.say.Moment(p.time(now)), p.time(now).Format("MST")
 	for _, n := range []link{
 		{"/", "nav.home"},
+		{"/network", "nav.network"},
 		{"/audit", "nav.audit"},
 		{"/conflicts", "nav.conflicts"},
 		{"/parked", "nav.parked"},
@@ -133,23 +134,23 @@ func (p page) moment(at int64) string {
 }
 
 // said writes a sentence of control in the language of the page.
-func (p page) said(s control.Sentence) string {
+func (p page) said(s control.Sentence) template.HTML {
 	key := "said." + s.Code
 	if !p.say.Has(key) {
-		return s.Text
+		return template.HTML(template.HTMLEscapeString(s.Text)) //nolint:gosec // escaped
 	}
 	args := []any{"n", s.Count}
 	for name, at := range s.Times {
-		args = append(args, name, p.say.Moment(p.time(at)), name+"_ago", p.say.Ago(p.Now, at))
+		args = append(args, name, p.say.Moment(p.time(at)), name+"_clock", p.moment(at), name+"_ago", p.ago(at))
 	}
 	for name, word := range s.Words {
 		args = append(args, name, word)
 	}
-	return p.t(key, args...)
+	return p.h(key, args...)
 }
 
-func (p page) saidAll(list []control.Sentence) []string {
-	out := make([]string, len(list))
+func (p page) saidAll(list []control.Sentence) []template.HTML {
+	out := make([]template.HTML, len(list))
 	for i, s := range list {
 		out[i] = p.said(s)
 	}
