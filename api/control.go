@@ -25,6 +25,7 @@ func (s *Server) registerControl(mux *http.ServeMux) {
 	for pattern, h := range map[string]handler{
 		"GET /control/v1/status":                    s.controlStatus,
 		"GET /control/v1/network":                   s.controlNetwork,
+		"GET /control/v1/charts":                    s.controlCharts,
 		"GET /control/v1/runs":                      s.controlRuns,
 		"GET /control/v1/audit":                     s.controlAudit,
 		"GET /control/v1/conflicts":                 s.controlConflicts,
@@ -140,6 +141,11 @@ func (s *Server) controlStatus(w http.ResponseWriter, r *http.Request) error {
 
 func (s *Server) controlNetwork(w http.ResponseWriter, r *http.Request) error {
 	v, err := s.control(r).Network(r.Context())
+	return answer(w, http.StatusOK, v, err)
+}
+
+func (s *Server) controlCharts(w http.ResponseWriter, r *http.Request) error {
+	v, err := s.control(r).Charts(r.Context())
 	return answer(w, http.StatusOK, v, err)
 }
 

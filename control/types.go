@@ -14,6 +14,7 @@ type (
 	Conflict = store.Conflict
 	Parked   = store.Parked
 	Held     = store.Held
+	Interval = store.Interval
 )
 
 // Status is how a node stands. Times are milliseconds since 1970 UTC, durations milliseconds, everywhere in this package.

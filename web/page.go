@@ -45,6 +45,7 @@ func (w *Web) page(r *http.Request, title, here string) page {
 		{"/parked", "nav.parked"},
 		{"/runs", "nav.runs"},
 		{"/explain", "nav.explain"},
+		{"/charts", "nav.charts"},
 	} {
 		p.Nav = append(p.Nav, link{n.Path, p.t(n.Text)})
 	}

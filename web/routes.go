@@ -18,6 +18,7 @@ func (w *Web) Register(mux *http.ServeMux, protect func(http.Handler) http.Handl
 	for pattern, h := range map[string]handler{
 		"GET /{$}":                 w.dashboard,
 		"GET /audit":               w.audit,
+		"GET /charts":              w.charts,
 		"GET /network":             w.network,
 		"GET /conflicts":           w.conflicts,
 		"GET /conflicts/{uuid}":    w.conflict,

@@ -90,7 +90,7 @@ func TestOverviewOfOtherNodes(t *testing.T) {
 func TestEveryPageIsWellFormedAndGuarded(t *testing.T) {
 	w, uuid := busy(t, "clinic-a")
 	for path, want := range map[string]int{
-		"/": 200, "/network": 200, "/audit": 200, "/audit?outcome=failures": 200, "/audit?before=x": 400, "/conflicts": 200, "/conflicts/" + uuid: 200,
+		"/": 200, "/network": 200, "/charts": 200, "/audit": 200, "/audit?outcome=failures": 200, "/audit?before=x": 400, "/conflicts": 200, "/conflicts/" + uuid: 200,
 		"/conflicts/none": 404, "/parked": 200, "/runs": 200, "/explain": 200, "/explain?resource=Foo": 200,
 		"/explain/Patient/p-5": 200, "/explain/Patient/never": 200, "/explain/Foo/1": 400, "/assets/none.js": 404,
 	} {
@@ -126,7 +126,7 @@ func TestEveryRouteIsProtected(t *testing.T) {
 	web.New(w.ctl, nil).Register(mux, func(http.Handler) http.Handler {
 		return http.HandlerFunc(func(out http.ResponseWriter, _ *http.Request) { out.WriteHeader(http.StatusTeapot) })
 	})
-	for _, path := range []string{"/", "/network", "/audit", "/conflicts", "/conflicts/1", "/parked", "/runs", "/explain", "/explain/Patient/1", "/assets/style.css"} {
+	for _, path := range []string{"/", "/network", "/charts", "/audit", "/conflicts", "/conflicts/1", "/parked", "/runs", "/explain", "/explain/Patient/1", "/assets/style.css"} {
 		out := httptest.NewRecorder()
 		mux.ServeHTTP(out, httptest.NewRequest(http.MethodGet, path, nil))
 		if out.Code != http.StatusTeapot {
@@ -250,7 +250,7 @@ func TestOverviewIsFast(t *testing.T) {
 func TestPagesWhenTheDatabaseIsAway(t *testing.T) {
 	w := newWorld(t, "clinic-a", "")
 	w.must(w.eng.Store().Close())
-	for _, path := range []string{"/", "/network", "/audit", "/conflicts", "/parked", "/runs", "/explain/Patient/1"} {
+	for _, path := range []string{"/", "/network", "/charts", "/audit", "/conflicts", "/parked", "/runs", "/explain/Patient/1"} {
 		out := w.get(path)
 		if out.Code < 500 {
 			t.Errorf("%s: status %d", path, out.Code)

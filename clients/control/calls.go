@@ -24,6 +24,11 @@ func (c *Client) Network(ctx context.Context) (control.Network, error) {
 	return get[control.Network](ctx, c, within, http.MethodGet, "/network", nil, nil)
 }
 
+// Charts returns what happened at the node over the last day and month.
+func (c *Client) Charts(ctx context.Context) (control.Charts, error) {
+	return get[control.Charts](ctx, c, within, http.MethodGet, "/charts", nil, nil)
+}
+
 // Runs returns the newest passes of a direction ("" for both), newest first, 100 where limit is 0.
 func (c *Client) Runs(ctx context.Context, direction string, limit int) ([]audit.Run, error) {
 	q := values("direction", direction)

@@ -90,8 +90,16 @@ func (l *Language) Clock(t time.Time) string { return t.Format("15:04") }
 
 // Date writes a day: "1 Mar 2026".
 func (l *Language) Date(t time.Time) string {
-	months := strings.Fields(l.Text("time.months"))
-	return l.Text("time.date", "day", strconv.Itoa(t.Day()), "month", months[int(t.Month())-1], "year", strconv.Itoa(t.Year()))
+	return l.Text("time.date", "day", strconv.Itoa(t.Day()), "month", l.month(t), "year", strconv.Itoa(t.Year()))
+}
+
+// Day writes a day of this year: "1 Mar".
+func (l *Language) Day(t time.Time) string {
+	return l.Text("time.day", "day", strconv.Itoa(t.Day()), "month", l.month(t))
+}
+
+func (l *Language) month(t time.Time) string {
+	return strings.Fields(l.Text("time.months"))[int(t.Month())-1]
 }
 
 // Moment writes a day and a time: "1 Mar 2026, 08:15".
