@@ -44,9 +44,7 @@ func carriedBy(seed uint64, dir string) (Options, int, bool) {
 	if r.IntN(4) == 0 {
 		o.Keys = 30
 	}
-	if o.Forget = !o.Restores && r.IntN(4) == 0; o.Forget && o.Nodes > 2 {
-		o.Nodes = 2
-	}
+	o.Forget = !o.Restores && r.IntN(4) == 0
 	days := 60
 	if r.IntN(6) == 0 {
 		days = 365
@@ -393,7 +391,7 @@ func (c *courier) check(ctx context.Context) error {
 		mine, first := views[i+1], views[0]
 		for _, k := range keysOf(mine, first) {
 			a, b := first.copies[k], mine.copies[k]
-			gone := c.nodes[0].collected(k) || x.collected(k)
+			gone := c.collected(k)
 			switch {
 			case gone && (a.Stamp.IsZero() || a.Stamp.Deleted) && (b.Stamp.IsZero() || b.Stamp.Deleted):
 			case a.Stamp.Version != b.Stamp.Version || !a.Stamp.Vector.Equal(b.Stamp.Vector) || !bytes.Equal(a.Body, b.Body):
