@@ -54,21 +54,28 @@ func find(env []string, candidates ...string) (string, error) {
 // value for a text setting is taken as it stands unless it begins with a quote. The error joins a Usage error for every
 // problem; the Config beside it holds what could be read, so that it can be shown.
 func Load(path string, env []string) (Config, error) {
+	abs, err := locate(path, env)
+	if err != nil {
+		return Default(), err
+	}
+	c, _, err := load(file.Provider(abs), abs, env)
+	return c, err
+}
+
+// locate returns the absolute path of a file that can be read.
+func locate(path string, env []string) (string, error) {
 	if path == "" {
 		found, err := Find(env)
 		if err != nil {
-			return Default(), err
+			return "", err
 		}
 		path = found
 	}
 	abs, err := filepath.Abs(path)
 	if err != nil {
-		return Default(), syncerr.Wrap(syncerr.Usage, "read configuration", err)
+		return "", syncerr.Wrap(syncerr.Usage, "read configuration", err)
 	}
-	if err := readable(abs); err != nil {
-		return Default(), err
-	}
-	return load(file.Provider(abs), abs, env)
+	return abs, readable(abs)
 }
 
 func readable(path string) error {
@@ -87,8 +94,9 @@ func readable(path string) error {
 	return nil
 }
 
-// load does the work of Load on the bytes of a provider; path names the file in messages and gives the folder.
-func load(from koanf.Provider, path string, environ []string) (Config, error) {
+// load does the work of Load on the bytes of a provider; path names the file in messages and gives the folder. It also returns the variables that
+// set something.
+func load(from koanf.Provider, path string, environ []string) (Config, []variable, error) {
 	c := Default()
 	c.Store.DSN = "" // its default depends on the driver
 	k := koanf.New(levels)
@@ -97,7 +105,7 @@ func load(from koanf.Provider, path string, environ []string) (Config, error) {
 		if !errors.As(err, &known) {
 			err = syncerr.New(syncerr.Usage, "read configuration", "%w", err).WithHint("Let the user that runs tributary read %s", path)
 		}
-		return Default(), err
+		return Default(), nil, err
 	}
 	var b binder
 	if k.Exists("parent" + levels + "credential") {
@@ -111,11 +119,11 @@ func load(from koanf.Provider, path string, environ []string) (Config, error) {
 		TransformFunc: e.setting,
 		EnvironFunc:   func() []string { return environ },
 	}), nil); err != nil {
-		return Default(), syncerr.Wrap(syncerr.Usage, "read environment", err)
+		return Default(), nil, syncerr.Wrap(syncerr.Usage, "read environment", err)
 	}
 	b.bind("", k.Raw(), reflect.ValueOf(&c).Elem())
 	c.complete(filepath.Dir(path))
-	return c, errors.Join(e.name(merge(b.problems, c.check()))...)
+	return c, e.seen, errors.Join(e.name(merge(b.problems, c.check()))...)
 }
 
 // merge adds what the check found to what could not be read, and leaves out what follows from it: a setting that could not

@@ -2,7 +2,6 @@ package config
 
 import (
 	"bytes"
-	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -202,11 +201,6 @@ func TestLoadOneDocumentWithMarks(t *testing.T) {
 }
 
 // bytesProvider gives koanf the bytes of a fuzz input.
-type bytesProvider []byte
-
-func (p bytesProvider) ReadBytes() ([]byte, error)    { return p, nil }
-func (p bytesProvider) Read() (map[string]any, error) { return nil, errors.New("not used") }
-
 func FuzzLoad(f *testing.F) {
 	files, err := filepath.Glob("../testdata/config/*.yaml")
 	if err != nil || len(files) == 0 {
@@ -222,7 +216,7 @@ func FuzzLoad(f *testing.F) {
 	f.Add([]byte("node: {name: a}\nconflicts: {types: {Patient: defer}, priority: {a.b__c: 1}}"), "TRIBUTARY_CONFLICTS__TYPES__PATIENT", "'x'")
 	f.Add(Template(Options{Name: "a", Parent: "https://p.example"}), "TRIBUTARY_PUSH__TYPES", "[{type: Patient, client: rest}]")
 	f.Fuzz(func(t *testing.T, data []byte, name, value string) {
-		c, err := load(bytesProvider(data), "/etc/tributary/tributary.yaml", []string{name + "=" + value})
+		c, _, err := load(content(data), "/etc/tributary/tributary.yaml", []string{name + "=" + value})
 		lines(t, err)
 		if err != nil {
 			return
@@ -233,7 +227,7 @@ func FuzzLoad(f *testing.F) {
 			t.Fatal(err)
 		}
 		environ := []string{"TRIBUTARY_PARENT__CREDENTIAL=" + c.Parent.Credential}
-		again, err := load(bytesProvider(first.Bytes()), "/etc/tributary/tributary.yaml", environ)
+		again, _, err := load(content(first.Bytes()), "/etc/tributary/tributary.yaml", environ)
 		if err != nil {
 			t.Fatalf("what was printed does not load: %v\n%s", err, first.Bytes())
 		}
