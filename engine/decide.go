@@ -162,8 +162,8 @@ func (a *acceptance) conflict(in incoming, local version.Stamp) (feed.Result, st
 		return "", "", err
 	}
 	var unread error
-	names := named(a.tx, &unread)
-	res := a.e.cfg.Policies.Resolve(in.Key.Type, local, in.Stamp, names)
+	names, policies := named(a.tx, &unread), *a.e.policies.Load()
+	res := policies.Resolve(in.Key.Type, local, in.Stamp, names)
 	row := store.Conflict{
 		Key: in.Key, Status: store.ConflictDecided, Peer: a.link.Peer, Local: local, LocalContent: mine, Incoming: in.Stamp, IncomingContent: in.Content,
 	}
@@ -172,7 +172,7 @@ func (a *acceptance) conflict(in incoming, local version.Stamp) (feed.Result, st
 	}
 	var merged *authoring
 	if res.Merge {
-		merged, res = a.merged(a.e.cfg.Policies, &row, res, names)
+		merged, res = a.merged(policies, &row, res, names)
 	}
 	if unread != nil {
 		return "", "", unread
@@ -261,8 +261,9 @@ func (e *Engine) Lacking(ctx context.Context, events []feed.Event) ([]feed.Ref, 
 
 // Released ends what waits for a direction that its type goes no more, because the configuration has changed: what is parked in it is
 // dropped (an exception stays, so that it is offered again if the type goes again), and what is held of a type that goes in neither is
-// decided here. It is called when a node starts.
+// decided here. It is called when a node starts, and when what is synchronised has changed, before anything is exchanged.
 func (e *Engine) Released(ctx context.Context, link Link, pushes, pulls func(resourceType string) bool) error {
+	e.waiting.lose() // what a parked copy waits for hangs on what is pulled
 	for _, direction := range []string{"push", "pull"} {
 		goes := pushes
 		if direction == "pull" {

@@ -6,6 +6,7 @@ package engine
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 
 	"github.com/tributary-sync/tributary/audit"
 	"github.com/tributary-sync/tributary/fhir"
@@ -29,9 +30,10 @@ type Config struct {
 
 // Engine decides and writes. Its methods may be called from many goroutines.
 type Engine struct {
-	store *store.Store
-	cfg   Config
-	limit int
+	store    *store.Store
+	cfg      Config
+	policies atomic.Pointer[reconcile.Policies]
+	limit    int
 
 	waiting waiting
 }
@@ -45,8 +47,13 @@ func New(st *store.Store, cfg Config) *Engine {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Engine{store: st, cfg: cfg, limit: limit}
+	e := &Engine{store: st, cfg: cfg, limit: limit}
+	e.SetPolicies(cfg.Policies)
+	return e
 }
+
+// SetPolicies makes conflicts be decided by other policies from now on. What was decided stands.
+func (e *Engine) SetPolicies(by reconcile.Policies) { e.policies.Store(&by) }
 
 // Store returns the store, for reading.
 func (e *Engine) Store() *store.Store { return e.store }

@@ -263,7 +263,7 @@ func fields(row store.Conflict, choices map[string]Choice, op string) ([]byte, e
 
 // ruled decides by a policy as a person asked.
 func (a *acceptance) ruled(row *store.Conflict, rule reconcile.Policy) (*authoring, error) {
-	p := a.e.cfg.Policies
+	p := *a.e.policies.Load()
 	p.Default, p.Types = rule, nil
 	var unread error
 	names := named(a.tx, &unread)

@@ -26,10 +26,10 @@ func (n *Node) side(ctx context.Context, p store.CarryPeer) (carry.Side, error) 
 			return carry.Side{}, err
 		}
 		if len(met) > 0 && met[0].PublicKey == p.PublicKey && met[0].URL == n.cfg.Parent.URL {
-			url := n.cfg.Parent.URL
+			url, cfg := n.cfg.Parent.URL, n.config()
 			return carry.Side{
-				Parent: true, Sends: n.cfg.PushTypes(), Wants: n.cfg.PullTypes(),
-				Link: engine.Link{Peer: url, ParentURL: url, Follows: n.cfg.Pushes, Pulls: n.cfg.Pulls},
+				Parent: true, Sends: cfg.PushTypes(), Wants: cfg.PullTypes(),
+				Link: engine.Link{Peer: url, ParentURL: url, Follows: n.pushes, Pulls: n.pulls},
 			}, nil
 		}
 	}

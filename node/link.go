@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tributary-sync/tributary/audit"
@@ -24,13 +26,23 @@ import (
 
 // link is this node's side of the link to its parent.
 type link struct {
-	node   *Node
-	client *clients.Node
-	pull   *direction // nil where it is off
-	push   *direction
-	verify *verifier
-	mu     sync.Mutex
-	saved  feed.Peer // as last stored
+	node    *Node
+	client  *clients.Node
+	movers  map[string]resourcemanager.Client
+	traffic func() (in, out int64)
+	pull    *direction
+	push    *direction
+	turn    turn
+	way     atomic.Pointer[wiring]
+	verify  *verifier
+	mu      sync.Mutex
+	saved   feed.Peer // as last stored
+}
+
+// wiring is what the passes of a link are for one configuration. A pass goes by one of them from its beginning to its end.
+type wiring struct {
+	puller *pull.Puller // nil where it is off
+	pusher *push.Pusher
 }
 
 func newLink(ctx context.Context, n *Node) (*link, error) {
@@ -52,54 +64,79 @@ func newLink(ctx context.Context, n *Node) (*link, error) {
 	seen := n.store.HadContent
 	over := clients.NewFHIR(n.cfg.Parent.URL+"/fhir/R4", token, n.deps.Transport, n.deps.Clock)
 	rest := clients.NewREST(n.cfg.Parent.URL, clients.RESTOptions{Authorize: clients.Bearer(token)}, n.deps.Transport)
-	movers := map[string]resourcemanager.Client{
+	l.movers = map[string]resourcemanager.Client{
 		string(config.ClientNode): l.client,
 		string(config.ClientFHIR): &resourcemanager.Stampless{Remote: over, Seen: seen},
 		string(config.ClientREST): &resourcemanager.Stampless{Remote: rest, Seen: seen},
 	}
-	maps.Copy(movers, n.deps.Clients)
-	traffic := func() (in, out int64) {
+	maps.Copy(l.movers, n.deps.Clients)
+	l.traffic = func() (in, out int64) {
 		for _, of := range []func() (int64, int64){l.client.Traffic, over.Traffic, rest.Traffic} {
 			i, o := of()
 			in, out = in+i, out+o
 		}
 		return in, out
 	}
+	w, err := l.wire(n.config())
+	if err != nil {
+		return nil, err
+	}
+	l.way.Store(w)
+	pulls := func(ctx context.Context, wait time.Duration) (audit.Run, error) {
+		p, err := l.way.Load().puller, n.released(ctx)
+		if p == nil || err != nil {
+			return audit.Run{}, err
+		}
+		return p.Pass(ctx, wait)
+	}
+	pushes := func(ctx context.Context, _ time.Duration) (audit.Run, error) {
+		p, err := l.way.Load().pusher, n.released(ctx)
+		if p == nil || err != nil {
+			return audit.Run{}, err
+		}
+		return p.Pass(ctx)
+	}
+	l.pull = newDirection(control.Pull, pulls, n.cfg.Pull.Wait.Std(), loop.Config{Every: n.cfg.Pull.Every.Std(), Log: n.deps.Log, Now: n.deps.Clock})
+	l.push = newDirection(control.Push, pushes, 0, loop.Config{Every: n.cfg.Push.Every.Std(), News: n.store.News, Log: n.deps.Log, Now: n.deps.Clock})
+	for _, d := range []*direction{l.pull, l.push} {
+		d.turn = &l.turn
+	}
+	l.pull.off = func() bool { return l.way.Load().puller == nil }
+	l.push.off = func() bool { return l.way.Load().pusher == nil }
+	return l, nil
+}
+
+// wire makes the passes for a configuration. It returns a Usage error where a type is to be moved by a client that is not there.
+func (l *link) wire(cfg config.Config) (*wiring, error) {
+	n, w := l.node, &wiring{}
 	managers := map[config.Direction]*resourcemanager.Manager{}
 	for _, d := range []config.Direction{config.FromParent, config.ToParent} {
-		m := resourcemanager.New(func(t string) string { return string(n.cfg.Client(d, t)) }, movers)
-		if err := m.Check(n.cfg.Named(d)); err != nil {
+		m := resourcemanager.New(func(t string) string { return string(cfg.Client(d, t)) }, l.movers)
+		if err := m.Check(cfg.Named(d)); err != nil {
 			return nil, err
 		}
 		managers[d] = m
 	}
-	if n.cfg.Pull.Enabled {
-		p := pull.New(n.engine, pull.Parent{
+	if cfg.Pull.Enabled {
+		w.puller = pull.New(n.engine, pull.Parent{
 			Source: l.client, Lister: l.client, Knowledge: l.client.Knowledge, Digest: l.client.Digest, Manager: managers[config.FromParent],
-			Restored: l.restored, Hello: l.hello, Saw: l.client.Saw, Traffic: traffic,
+			Restored: l.restored, Hello: l.hello, Saw: l.client.Saw, Traffic: l.traffic,
 		}, pull.Config{
-			Types: n.cfg.PullTypes(), Bare: bare(n.cfg), Batch: n.cfg.Pull.Page, ParentURL: n.cfg.Parent.URL, Clock: n.deps.Clock,
-			Fetch: n.cfg.References == config.FetchReferences,
+			Types: cfg.PullTypes(), Bare: bare(cfg), Batch: cfg.Pull.Page, ParentURL: cfg.Parent.URL, Clock: n.deps.Clock,
+			Fetch: cfg.References == config.FetchReferences,
 			// Who gets no stamps cannot decide: this side does.
-			Follows: func(t string) bool { return n.cfg.Pushes(t) && !managers[config.ToParent].Stampless(t) },
+			Follows: func(t string) bool { return cfg.Pushes(t) && !managers[config.ToParent].Stampless(t) },
 		})
-		l.verify.puller = p
-		l.pull = newDirection(control.Pull, p.Pass, n.cfg.Pull.Wait.Std(), loop.Config{Every: n.cfg.Pull.Every.Std(), Log: n.deps.Log, Now: n.deps.Clock})
 	}
-	if n.cfg.Push.Enabled {
-		p := push.New(n.engine, push.Parent{
+	if cfg.Push.Enabled {
+		w.pusher = push.New(n.engine, push.Parent{
 			Manager: managers[config.ToParent], Knowledge: l.client.Knowledge, Restored: l.restored, Hello: l.hello, Ask: l.ask, Saw: l.client.Saw,
-			Traffic: traffic,
+			Traffic: l.traffic,
 		}, push.Config{
-			Types: n.cfg.PushTypes(), Pulls: n.cfg.Pulls, ParentURL: n.cfg.Parent.URL, Clock: n.deps.Clock,
-		})
-		pass := func(ctx context.Context, _ time.Duration) (audit.Run, error) { return p.Pass(ctx) }
-		l.verify.pusher = p
-		l.push = newDirection(control.Push, pass, 0, loop.Config{
-			Every: n.cfg.Push.Every.Std(), News: n.store.News, Log: n.deps.Log, Now: n.deps.Clock,
+			Types: cfg.PushTypes(), Pulls: cfg.Pulls, ParentURL: cfg.Parent.URL, Clock: n.deps.Clock,
 		})
 	}
-	return l, nil
+	return w, nil
 }
 
 // bare returns the types whose contents come down by another client than the feed's.
@@ -113,14 +150,9 @@ func bare(cfg config.Config) []string {
 	return out
 }
 
+// directions returns those in which something goes.
 func (l *link) directions() []*direction {
-	var out []*direction
-	for _, d := range []*direction{l.pull, l.push} {
-		if d != nil {
-			out = append(out, d)
-		}
-	}
-	return out
+	return slices.DeleteFunc([]*direction{l.pull, l.push}, func(d *direction) bool { return d.off() })
 }
 
 // hello returns who the parent is, and stores it when it is news.
@@ -233,56 +265,6 @@ func (l *link) Probe(ctx context.Context) (control.Probe, error) {
 	return control.Probe{Name: p.Node, Replica: string(p.Replica), Version: p.Version, Date: p.Time}, err
 }
 
-// direction is one of the two services of a link: its pass, its loop, and the gate that keeps an operator's pass and the
-// loop's from running at once.
-type direction struct {
-	name   string
-	server string // empty for the parent
-	pass   func(ctx context.Context, wait time.Duration) (audit.Run, error)
-	loop   *loop.Loop
-	gate   sync.Mutex
-	mu     sync.Mutex
-	stop   context.CancelCauseFunc // ends the loop's pass of now
-}
-
-var errInterrupted = errors.New("an operator asked for a pass")
-
-func newDirection(name string, pass func(context.Context, time.Duration) (audit.Run, error), wait time.Duration, cfg loop.Config) *direction {
-	d := &direction{name: name, pass: pass}
-	cfg.Name = name
-	cfg.Pass = func(ctx context.Context) error { return d.scheduled(ctx, wait) }
-	d.loop = loop.New(cfg)
-	return d
-}
-
-// scheduled is the loop's pass. An operator's pass may end it; it goes on from the cursor afterwards.
-func (d *direction) scheduled(ctx context.Context, wait time.Duration) error {
-	d.gate.Lock()
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	d.mu.Lock()
-	d.stop = cancel
-	d.mu.Unlock()
-	d.gate.Unlock()
-	_, err := d.pass(ctx, wait)
-	if err != nil && errors.Is(context.Cause(ctx), errInterrupted) {
-		return nil
-	}
-	return err
-}
-
-// now runs a pass for an operator and returns its counts.
-func (d *direction) now(ctx context.Context) (audit.Run, error) {
-	d.gate.Lock()
-	defer d.gate.Unlock()
-	d.mu.Lock()
-	if d.stop != nil {
-		d.stop(errInterrupted)
-	}
-	d.mu.Unlock()
-	return d.pass(ctx, 0)
-}
-
 // Sync runs passes now (control.Passes): what servers beside the node changed is captured, then a pull and a push, then what is new is given to
 // the servers. A server that fails keeps the parent from nothing.
 func (n *Node) Sync(ctx context.Context, which string) ([]audit.Run, error) {
@@ -328,13 +310,22 @@ func (n *Node) passes() []*direction {
 	return append(append(first, last...), n.targets...)
 }
 
+// loops returns the directions of all links, also those in which nothing goes now.
+func (n *Node) loops() []*direction {
+	out := n.passes()
+	if n.link != nil {
+		out = append(slices.DeleteFunc(out, func(d *direction) bool { return d == n.link.pull || d == n.link.push }), n.link.pull, n.link.push)
+	}
+	return out
+}
+
 // LinkState returns how each direction to the parent and to servers stands (control.Passes).
 func (n *Node) LinkState() []control.LinkState {
 	out := []control.LinkState{{Direction: control.Pull}, {Direction: control.Push}}
 	now := n.deps.Clock()
 	if n.link != nil {
 		for i, d := range []*direction{n.link.pull, n.link.push} {
-			if d != nil {
+			if !d.off() {
 				out[i] = d.state(now)
 			}
 		}
@@ -346,22 +337,6 @@ func (n *Node) LinkState() []control.LinkState {
 	}
 	for _, d := range n.targets {
 		out = append(out, d.state(now))
-	}
-	return out
-}
-
-func (d *direction) state(now time.Time) control.LinkState {
-	s := d.loop.State()
-	out := control.LinkState{Direction: d.name, Server: d.server, Enabled: true, Running: s.Running}
-	if s.Err != nil {
-		out.LastError = s.Err.Error()
-	}
-	if !s.Success.IsZero() {
-		out.LastGood = s.Success.UnixMilli()
-	}
-	if !s.Next.IsZero() {
-		out.NextAttempt = s.Next.UnixMilli()
-		out.Backoff = max(0, s.Next.Sub(now).Milliseconds())
 	}
 	return out
 }

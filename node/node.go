@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -77,7 +78,8 @@ func transport() http.RoundTripper {
 
 // Node is one running Tributary.
 type Node struct {
-	cfg     config.Config
+	cfg     config.Config                 // as it was at the start: what is synchronised may have changed since
+	current atomic.Pointer[config.Config] // as it is in force
 	deps    Deps
 	keys    keys
 	store   *store.Store
@@ -91,6 +93,9 @@ type Node struct {
 	targets []*direction // of changes that are pushed by SData, by name
 	beside  beside
 	nonce   sync.Mutex // held while the file of the nonce is replaced
+
+	releasing  sync.Mutex
+	unreleased bool // what waits for a direction that is off could not be released
 }
 
 // Init makes the database, the key pair and the operator's token of a new node. It returns a Conflict error where they exist.
@@ -151,9 +156,10 @@ func New(ctx context.Context, cfg config.Config, deps Deps) (*Node, error) {
 		deps.Log.Warn("passes of an earlier process stay open", "error", err) // a full disk must not keep readers out
 	}
 	n := &Node{cfg: cfg, deps: deps, keys: k, store: st}
+	n.current.Store(&cfg)
 	n.engine = engine.New(st, engine.Config{
 		Policies: cfg.Policies(), Limit: int(cfg.Limits.Resource), Quiet: !cfg.Audit.Success, URL: cfg.BaseURL(), Log: deps.Log,
-		References: engine.References{Hold: cfg.References == config.HoldReferences, Pulls: cfg.Pulls},
+		References: engine.References{Hold: cfg.References == config.HoldReferences, Pulls: n.pulls},
 	})
 	if err := n.incarnate(ctx); err != nil {
 		return nil, errors.Join(err, st.Close())
@@ -264,7 +270,7 @@ func (n *Node) Run(ctx context.Context, l net.Listener) error {
 		}
 		return nil
 	})
-	for _, d := range n.passes() {
+	for _, d := range n.loops() {
 		g.Go(func() error { return d.loop.Run(ctx) })
 	}
 	upkeep := loop.New(loop.Config{Name: "upkeep", Pass: n.Upkeep, Every: time.Hour, Log: n.deps.Log, Now: n.deps.Clock})
@@ -273,9 +279,29 @@ func (n *Node) Run(ctx context.Context, l net.Listener) error {
 	return g.Wait()
 }
 
-// release ends what waits for a direction that the configuration has switched off since.
+// release ends what waits for a direction that the configuration has switched off since. Where it cannot, the next pass does.
 func (n *Node) release(ctx context.Context) error {
-	pushes, pulls := n.cfg.Pushes, n.cfg.Pulls
+	n.releasing.Lock()
+	defer n.releasing.Unlock()
+	err := n.tryRelease(ctx)
+	n.unreleased = err != nil
+	return err
+}
+
+// released does what release could not.
+func (n *Node) released(ctx context.Context) error {
+	n.releasing.Lock()
+	defer n.releasing.Unlock()
+	if !n.unreleased {
+		return nil
+	}
+	err := n.tryRelease(ctx)
+	n.unreleased = err != nil
+	return err
+}
+
+func (n *Node) tryRelease(ctx context.Context) error {
+	pushes, pulls := n.pushes, n.pulls
 	if n.link == nil {
 		pushes = func(string) bool { return false }
 		pulls = pushes
@@ -295,7 +321,7 @@ func (n *Node) Upkeep(ctx context.Context) error {
 		return err
 	}
 	_, err := n.engine.Collect(ctx, engine.Collecting{
-		Keep: n.cfg.History.Keep.Std(), Parent: n.link != nil, Pushes: n.cfg.Pushes, Servers: n.given(),
+		Keep: n.cfg.History.Keep.Std(), Parent: n.link != nil, Pushes: n.pushes, Servers: n.given(),
 	})
 	return err
 }

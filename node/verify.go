@@ -3,6 +3,7 @@ package node
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"sync"
 
@@ -11,18 +12,15 @@ import (
 	"github.com/tributary-sync/tributary/feed"
 	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/pull"
-	"github.com/tributary-sync/tributary/push"
 	"github.com/tributary-sync/tributary/syncerr"
 )
 
 // verifier compares this node with its parent (control.Verifier).
 type verifier struct {
-	link   *link
-	puller *pull.Puller // nil where it is off
-	pusher *push.Pusher
-	gate   sync.Mutex // one at a time
-	mu     sync.Mutex
-	state  control.Verifying
+	link  *link
+	gate  sync.Mutex // one at a time
+	mu    sync.Mutex
+	state control.Verifying
 }
 
 // maxDifferences bounds the keys that a verification holds and lists. With repair it begins anew behind what it mended.
@@ -66,14 +64,27 @@ func (v *verifier) Verify(ctx context.Context, repair bool) (control.Verificatio
 	return found, err
 }
 
+// verify begins anew where what is synchronised changes meanwhile.
 func (v *verifier) verify(ctx context.Context, repair bool, run *engine.Pass) (control.Verification, error) {
+	for {
+		in, leave := v.link.turn.enter(ctx)
+		out, err := v.rounds(in, repair, run)
+		changed := errors.Is(context.Cause(in), errChanged)
+		leave()
+		if err == nil || !changed || ctx.Err() != nil {
+			return out, err
+		}
+	}
+}
+
+func (v *verifier) rounds(ctx context.Context, repair bool, run *engine.Pass) (control.Verification, error) {
 	var out control.Verification
 	for {
 		peer, err := v.link.hello(ctx) // the first thing of all: it may tell this node that it is not what it was
 		if err != nil {
 			return out, err
 		}
-		cfg := v.link.node.cfg
+		cfg := v.link.node.config()
 		c := pull.Verify{
 			Own: v.link.node.store, Parent: v.link.client.Digest, Both: v.both, Epoch: peer.Epoch, Pulls: cfg.Pulls, Pushes: cfg.Pushes,
 			Types:    cfg.Exchanged(),
@@ -145,19 +156,20 @@ func report(out *control.Verification, found pull.Comparison, left []pull.Differ
 // repair fetches what the parent has and this node has not seen, and sends what the parent has not seen. What becomes of it is
 // decided where it arrives.
 func (v *verifier) repair(ctx context.Context, run *engine.Pass, differences []pull.Difference) error {
-	if v.puller != nil {
-		fetch := func() error { return v.puller.Refetch(ctx, run, differences) }
+	way := v.link.way.Load()
+	if way.puller != nil {
+		fetch := func() error { return way.puller.Refetch(ctx, run, differences) }
 		if err := v.link.pull.alone(fetch); err != nil {
 			return err
 		}
 	}
-	if v.pusher == nil {
+	if way.pusher == nil {
 		return nil
 	}
 	send := slices.DeleteFunc(slices.Clone(differences), func(d pull.Difference) bool { return !d.Send || d.Here == nil })
 	// In the order in which they were taken here, so that what refers to something comes behind it.
 	slices.SortFunc(send, func(a, b pull.Difference) int { return cmp.Compare(a.Here.Seq, b.Here.Seq) })
-	return v.link.push.alone(func() error { return v.pusher.Resend(ctx, run, keysOf(send)) })
+	return v.link.push.alone(func() error { return way.pusher.Resend(ctx, run, keysOf(send)) })
 }
 
 func keysOf(differences []pull.Difference) []fhir.Key {

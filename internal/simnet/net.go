@@ -36,6 +36,7 @@ type Options struct {
 	Moves    bool               // nodes get other parents
 	OneWay   bool               // some types go up only, or down only, or not at all
 	Filters  bool               // which types go which way changes
+	Live     bool               // mostly while the node runs
 	Poison   bool               // some nodes refuse large resources for a while
 	Full     bool               // disks are full for a while
 	Forget   bool               // what everybody has acknowledged is collected
@@ -73,6 +74,7 @@ type Net struct {
 	late      []late // requests that the network delivers again, later
 	clones    int    // machines copied
 
+	live   *rand.Rand      // whether what is synchronised changes while the node runs
 	people *rand.Rand      // who edit fields and resolve
 	values map[string]bool // of fields, that somebody wrote
 	edits  []fieldEdit
@@ -83,7 +85,7 @@ type Net struct {
 // New builds a tree of nodes and starts them.
 func New(ctx context.Context, o Options) (*Net, error) {
 	n := &Net{
-		opts: o, rand: stream(o.Seed, 0), inner: []*rand.Rand{stream(o.Seed, 1), stream(o.Seed, 2)}, above: stream(o.Seed, 53), people: stream(o.Seed, 55), values: map[string]bool{}, now: time.Date(2026, 1, 1, 8, 0, 0, 0, time.UTC),
+		opts: o, rand: stream(o.Seed, 0), inner: []*rand.Rand{stream(o.Seed, 1), stream(o.Seed, 2)}, above: stream(o.Seed, 53), live: stream(o.Seed, 58), people: stream(o.Seed, 55), values: map[string]bool{}, now: time.Date(2026, 1, 1, 8, 0, 0, 0, time.UTC),
 		accepted: map[fhir.Key][]*accepted{}, minted: map[kindVersion]feed.Event{}, twice: map[kindVersion]bool{}, bodies: map[string]bool{},
 	}
 	for i := range o.Nodes {

@@ -54,6 +54,7 @@ func ordinary(seed uint64, dir string) Options {
 		Moves: r.IntN(5) == 0, OneWay: r.IntN(6) == 0, Filters: r.IntN(5) == 0, Poison: r.IntN(5) == 0, Full: r.IntN(4) == 0, Met: r.IntN(2) == 0,
 		Policies: all[seed%5 : seed%5+1], Types: []string{"Patient", "Observation"},
 	}
+	o.Live = o.Filters && stream(seed, 58).IntN(2) == 1
 	o.Equal = r.IntN(4) == 0
 	if o.Forget = r.IntN(4) == 0; o.Forget {
 		o.Restores = false // what is gone and what comes back could not be told apart

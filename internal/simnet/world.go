@@ -130,7 +130,7 @@ func (x *Node) move(ctx context.Context) error {
 	})
 }
 
-// filter changes which way a type goes.
+// filter changes which way a type goes, with a start of the node or without one.
 func (x *Node) filter(ctx context.Context) error {
 	n := x.net
 	if x.parent == nil {
@@ -139,7 +139,31 @@ func (x *Node) filter(ctx context.Context) error {
 	t := n.opts.Types[n.rand.IntN(len(n.opts.Types))]
 	way := flow(n.rand.IntN(4))
 	n.logf("%s: %s goes %s", x.name, t, way)
-	return x.restart(ctx, func() error { x.flows[t] = way; return nil })
+	if !n.opts.Live || n.live.IntN(4) == 0 {
+		return x.restart(ctx, func() error { x.flows[t] = way; return nil })
+	}
+	x.flows[t] = way // the file is written first: a process that stops now comes up with it
+	return x.reconfigure(ctx)
+}
+
+// reconfigure makes the running node synchronise what its configuration says. It may crash in that.
+func (x *Node) reconfigure(ctx context.Context) error {
+	apply, err := x.live.Prepare(x.config().Sync())
+	if err != nil {
+		return err
+	}
+	if x.net.opts.Faults && !x.net.healing && x.net.live.IntN(4) == 0 {
+		x.fuse = 1 + x.net.live.IntN(12)
+	}
+	x.busy++
+	err = apply(ctx)
+	x.busy--
+	x.fuse = 0
+	x.net.logf("%s synchronises something else without a start: %v", x.name, err)
+	if x.crashed {
+		return nil
+	}
+	return x.unlessFull(err) // the next pass, or the next start, releases what waits
 }
 
 // String returns the way in a word.
