@@ -28,6 +28,7 @@ func (s *Server) registerSync(mux *http.ServeMux) {
 	mux.Handle("POST /sync/digest", s.handle(s.protocol(s.syncDigest), forSync))
 	mux.Handle("GET /sync/knowledge", s.handle(s.protocol(s.syncKnowledge), forSync))
 	mux.Handle("POST /sync/catchup", s.handle(s.protocol(s.syncCatchUp), forSync))
+	mux.Handle("POST /sync/estimate", s.handle(s.protocol(s.syncEstimate), forSync))
 }
 
 // The limits of one exchange.
@@ -275,7 +276,7 @@ type page struct {
 	req    feed.Request
 	enc    *feed.Encoder
 	flush  func() error
-	source string
+	source string // whose changes the reader has, because it sent them; empty where it asked for what it lacks
 	begun  bool
 	named  map[version.Replica]bool
 	end    feed.End
@@ -385,7 +386,8 @@ func (p *page) tell() error {
 }
 
 func (p *page) row(row store.Row) error {
-	if row.Source == p.source || len(row.Content) > p.req.Inline || slices.Contains(p.req.Bare, row.Key.Type) {
+	sent := p.source != "" && row.Source == p.source
+	if sent || len(row.Content) > p.req.Inline || slices.Contains(p.req.Bare, row.Key.Type) {
 		row.Content = nil
 	}
 	p.bytes += len(row.Content)
