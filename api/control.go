@@ -50,6 +50,9 @@ func (s *Server) registerControl(mux *http.ServeMux) {
 		"POST /control/v1/verify":                   s.controlVerify,
 		"POST /control/v1/backup":                   s.controlBackup,
 		"GET /control/v1/config":                    s.controlConfig,
+		"GET /control/v1/settings":                  s.controlSettings,
+		"POST /control/v1/settings/preview":         s.controlPreviewSettings,
+		"PUT /control/v1/settings":                  s.controlChangeSettings,
 	} {
 		mux.Handle(pattern, s.handle(h, forOperators))
 	}

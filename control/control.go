@@ -73,6 +73,8 @@ type Deps struct {
 	Prober    Prober         // nil where there is no parent
 	Verifier  Verifier       // nil where there is no parent
 	Carrier   *carry.Carrier // nil where no sticks are exchanged
+	Live      Live           // nil where settings do not change, as in a process that does not run the node
+	File      *config.File   // where the settings stand; nil where they come from elsewhere
 }
 
 // Control answers operators. Its methods may be called from many goroutines.
@@ -89,6 +91,8 @@ type shared struct {
 
 	mu     sync.Mutex
 	counts countsCache
+
+	settling sync.Mutex // one change of settings after the other
 }
 
 // New returns a Control over an engine. passes may be nil where nothing can be started, as when the command line opens the

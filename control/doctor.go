@@ -67,10 +67,10 @@ func failed(name string, err error) Check {
 
 func (c *Control) checkConfig() []Check {
 	var out []Check
-	if err := c.cfg.Validate(); err != nil {
+	if err := c.config().Validate(); err != nil {
 		out = append(out, failed("configuration", err))
 	}
-	for _, w := range c.cfg.Warnings() {
+	for _, w := range c.config().Warnings() {
 		out = append(out, Check{Name: "configuration", Level: Warn, Detail: w})
 	}
 	if c.cfg.Parent.URL != "" {

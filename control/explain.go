@@ -141,7 +141,7 @@ func (c *Control) atParent(ctx context.Context, e Explanation, current store.Cur
 	if e.Current != nil && current.Delivered != "" && current.Delivered == met.Epoch {
 		return AtParentYes, nil
 	}
-	if !c.cfg.Pushes(e.Key.Type) {
+	if !c.config().Pushes(e.Key.Type) {
 		return AtParentNotPushed, nil
 	}
 	at, err := c.eng.Store().Position(ctx, "parent", Push)

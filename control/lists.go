@@ -137,7 +137,7 @@ func (c *Control) Database(ctx context.Context) (store.Sizes, []store.Table, err
 // ConfigText returns the configuration as YAML with secrets masked.
 func (c *Control) ConfigText(_ context.Context) (string, error) {
 	var b bytes.Buffer
-	err := c.cfg.Print(&b)
+	err := c.config().Print(&b)
 	return b.String(), err
 }
 

@@ -87,10 +87,10 @@ func (c *Control) parent(ctx context.Context, head uint64) (Parent, error) {
 	if c.passes != nil {
 		links = c.passes.LinkState()
 	}
-	if out.Pull, err = c.direction(ctx, side{peer: "parent", runs: Pull, enabled: c.cfg.Pull.Enabled}, Pull, links); err != nil {
+	if out.Pull, err = c.direction(ctx, side{peer: "parent", runs: Pull, enabled: c.config().Pull.Enabled}, Pull, links); err != nil {
 		return out, err
 	}
-	if out.Push, err = c.direction(ctx, side{peer: "parent", runs: Push, enabled: c.cfg.Push.Enabled}, Push, links); err != nil {
+	if out.Push, err = c.direction(ctx, side{peer: "parent", runs: Push, enabled: c.config().Push.Enabled}, Push, links); err != nil {
 		return out, err
 	}
 	if out.Push.Enabled {

@@ -68,7 +68,7 @@ func (c *Control) Verify(ctx context.Context, repair bool) (Verification, error)
 		return Verification{}, syncerr.New(syncerr.Usage, "verify", "this node has no parent to be compared with").
 			WithHint("It stands at the top: run the command at its children, each compares itself with it")
 	}
-	if !c.cfg.Pull.Enabled && !c.cfg.Push.Enabled {
+	if cfg := c.config(); !cfg.Pull.Enabled && !cfg.Push.Enabled {
 		return Verification{}, syncerr.New(syncerr.Usage, "verify", "this node neither pulls nor pushes: there is nothing to compare").
 			WithHint("Set pull.enabled or push.enabled")
 	}

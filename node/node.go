@@ -42,6 +42,7 @@ type Deps struct {
 	Clients   map[string]resourcemanager.Client // further clients to the parent, by the name that the configuration gives to types
 	// Participants are further participants beside the node, by the names of servers that say changes: program.
 	Participants map[string]Participant
+	File         *config.File // from which the configuration was read, so that settings can be changed; nil where there is none
 	Version      string
 	Hook         func(point string) error // store.Options.Hook
 	Volatile     bool                     // store.Options.Volatile
@@ -183,7 +184,13 @@ func New(ctx context.Context, cfg config.Config, deps Deps) (*Node, error) {
 	if n.link != nil {
 		cd.Prober, cd.Verifier = n.link, n.link.verify
 	}
+	cd.Live, cd.File = n, deps.File
 	n.control = control.New(n.engine, cfg, n, cd)
+	if deps.File != nil {
+		if err := n.control.NoteSettings(ctx); err != nil {
+			deps.Log.Warn("a change of the settings is not audited", "error", err) // a full disk must not keep readers out
+		}
+	}
 	n.api = api.New(api.Deps{
 		Engine: n.engine, Control: n.control, Log: deps.Log, Clock: deps.Clock, AdminToken: k.token, PublicKey: k.public(),
 		Anonymous: prefixes(cfg), Version: deps.Version, URL: cfg.BaseURL(), Secret: k.private.Seed(), Pool: deps.Pool, Restored: n.foundByChild,

@@ -3,7 +3,11 @@ package node
 import (
 	"context"
 
+	"github.com/tributary-sync/tributary/api"
 	"github.com/tributary-sync/tributary/config"
+	"github.com/tributary-sync/tributary/control"
+	"github.com/tributary-sync/tributary/feed"
+	"github.com/tributary-sync/tributary/syncerr"
 )
 
 // config returns the configuration as it is in force.
@@ -46,4 +50,23 @@ func (n *Node) Prepare(to config.Sync) (apply func(context.Context) error, err e
 		l.push.loop.Poke()
 		return err
 	}, nil
+}
+
+// Estimate says how much a catch-up would move (control.Live).
+func (n *Node) Estimate(ctx context.Context, direction string, types []string) (list []feed.Estimate, sure bool, err error) {
+	if n.link == nil {
+		return nil, false, syncerr.New(syncerr.Usage, "estimate", "this node has no parent")
+	}
+	if direction == control.Pull {
+		known, err := n.store.Knowledge(ctx, types)
+		if err != nil {
+			return nil, false, err
+		}
+		list, err = n.link.client.Estimate(ctx, known, types)
+		return list, true, err
+	}
+	has, err := n.link.client.Knowledge(ctx, types)
+	sure = err == nil // else everything that is here is counted
+	list, err = api.Estimate(context.WithoutCancel(ctx), n.store, n.deps.Pool, feed.KnowledgeOf(has), types)
+	return list, sure, err
 }
