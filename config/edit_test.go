@@ -120,14 +120,22 @@ func kept(t *rapid.T, was, is string) {
 // What a change looks like in the file, so that nobody is surprised.
 func TestEditLooks(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
-		{"a rule is switched off", "node: {name: a}\npull:\n  types:\n    - type: Patient # people\n    - type: Media # slow\n",
-			"node: {name: a}\npull:\n  types:\n    - type: Patient # people\n"},
-		{"a type is kept out of all", "node: {name: a}\npull: {types: [{type: \"*\"}]} # all\n",
-			"node: {name: a}\npull: {types: [{type: \"*\"}, {type: Media, enabled: false}]} # all\n"},
-		{"a switch that stands there", "node: {name: a}\npull:\n  types:\n    - type: \"*\"\n    - type: Media\n      enabled: true # since May\n",
-			"node: {name: a}\npull:\n  types:\n    - type: \"*\"\n    - type: Media\n      enabled: false # since May\n"},
-		{"a rule with a client", "node: {name: a}\npull:\n  types:\n    - type: \"*\"\n    - type: Media # slow\n      client: fhir\n",
-			"node: {name: a}\npull:\n  types:\n    - type: \"*\"\n    - type: Media # slow\n      client: fhir\n      enabled: false\n"},
+		{
+			"a rule is switched off", "node: {name: a}\npull:\n  types:\n    - type: Patient # people\n    - type: Media # slow\n",
+			"node: {name: a}\npull:\n  types:\n    - type: Patient # people\n",
+		},
+		{
+			"a type is kept out of all", "node: {name: a}\npull: {types: [{type: \"*\"}]} # all\n",
+			"node: {name: a}\npull: {types: [{type: \"*\"}, {type: Media, enabled: false}]} # all\n",
+		},
+		{
+			"a switch that stands there", "node: {name: a}\npull:\n  types:\n    - type: \"*\"\n    - type: Media\n      enabled: true # since May\n",
+			"node: {name: a}\npull:\n  types:\n    - type: \"*\"\n    - type: Media\n      enabled: false # since May\n",
+		},
+		{
+			"a rule with a client", "node: {name: a}\npull:\n  types:\n    - type: \"*\"\n    - type: Media # slow\n      client: fhir\n",
+			"node: {name: a}\npull:\n  types:\n    - type: \"*\"\n    - type: Media # slow\n      client: fhir\n      enabled: false\n",
+		},
 		{"nothing was said", "node: {name: a}", "node: {name: a}\npull:\n  types: [{type: \"*\"}, {type: Media, enabled: false}]\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

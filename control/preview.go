@@ -222,6 +222,15 @@ func changesOf(was, is config.Sync) []SettingChange {
 	return out
 }
 
+// Text says the change in English.
+func (s SettingChange) Text() string {
+	t := s.Type
+	if t == config.AllTypes {
+		t = "all other types"
+	}
+	return fmt.Sprintf("%s of %s: %s -> %s", s.Setting, t, orNone(s.From), orNone(s.To))
+}
+
 // inWords writes changes for the audit.
 func inWords(changes []SettingChange) string {
 	const most = 40
@@ -231,11 +240,7 @@ func inWords(changes []SettingChange) string {
 			out = append(out, fmt.Sprintf("and %d more", len(changes)-most))
 			break
 		}
-		t := s.Type
-		if t == config.AllTypes {
-			t = "all other types"
-		}
-		out = append(out, fmt.Sprintf("%s of %s: %s -> %s", s.Setting, t, orNone(s.From), orNone(s.To)))
+		out = append(out, s.Text())
 	}
 	if len(out) == 0 {
 		return "how the rules are written"

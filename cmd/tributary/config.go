@@ -7,7 +7,7 @@ import (
 )
 
 func (a *app) configCommand() *cobra.Command {
-	c := group(&cobra.Command{Use: "config", Short: "Check or print the configuration"})
+	c := group(&cobra.Command{Use: "config", Short: "Check or print the configuration, or change what is synchronised"})
 	c.AddCommand(
 		&cobra.Command{
 			Use: "check", Short: "Say what is wrong with the configuration", Args: takes(0, 0, ""),
@@ -37,6 +37,7 @@ func (a *app) configCommand() *cobra.Command {
 				return cfg.Print(a.out)
 			},
 		}),
+		a.configSyncCommand(),
 	)
 	return c
 }

@@ -73,7 +73,11 @@ func (a *app) connect(ctx context.Context, cfg config.Config) (link, error) {
 			return nil
 		}
 	} else {
-		n, err := node.New(ctx, cfg, node.Deps{Clock: a.clock, Version: a.version})
+		file, err := config.Open(a.configPath, a.env)
+		if err != nil {
+			return link{}, err
+		}
+		n, err := node.New(ctx, cfg, node.Deps{Clock: a.clock, Version: a.version, File: file})
 		if err != nil {
 			return link{}, err
 		}

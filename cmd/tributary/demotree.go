@@ -118,7 +118,10 @@ func (t *tree) add(ctx context.Context, name string, parent *demoNode, l net.Lis
 	if n.cfg, err = quiet.initialise(ctx, n.path, o); err != nil {
 		return err
 	}
-	n.cfg.Conflicts.Default = reconcile.Merging + "," + reconcile.LastWriterWins // nobody is there to be asked
+	file, err := n.undeferred()
+	if err != nil {
+		return err
+	}
 	if parent != nil {
 		child, err := parent.control.AddChild(ctx, name, "")
 		if err != nil {
@@ -132,7 +135,7 @@ func (t *tree) add(ctx context.Context, name string, parent *demoNode, l net.Lis
 		return syncerr.Wrap(syncerr.StorageFull, "demo", err)
 	}
 	n.Node, err = node.New(ctx, n.cfg, node.Deps{
-		Clock: t.app.clock, Transport: n.cable, Version: t.app.version, Log: slog.New(slog.NewTextHandler(n.log, nil)),
+		Clock: t.app.clock, Transport: n.cable, Version: t.app.version, Log: slog.New(slog.NewTextHandler(n.log, nil)), File: file,
 	})
 	if err != nil {
 		return errors.Join(err, n.log.Close())
@@ -143,6 +146,27 @@ func (t *tree) add(ctx context.Context, name string, parent *demoNode, l net.Lis
 	n.control = client.New(n.url(), "", operator)
 	t.group.Go(func() error { return n.Run(t.failed, l) })
 	return nil
+}
+
+// undeferred makes the node decide by itself what a merge leaves open, because nobody is there to be asked: in its file, so that the file says what is
+// in force.
+func (n *demoNode) undeferred() (*config.File, error) {
+	file, err := config.Open(n.path, nil)
+	if err != nil {
+		return nil, err
+	}
+	was, err := file.Read()
+	if err != nil {
+		return nil, err
+	}
+	to := was.Config.Sync()
+	to.Conflicts.Default = reconcile.Merging + "," + reconcile.LastWriterWins
+	is, err := was.With(to)
+	if err != nil {
+		return nil, err
+	}
+	n.cfg = is.Config
+	return file, was.Replace(is)
 }
 
 func (n *demoNode) url() string { return n.cfg.BaseURL() }

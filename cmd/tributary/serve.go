@@ -37,7 +37,11 @@ func (a *app) serve(ctx context.Context, cfg config.Config) (err error) {
 	if !slices.ContainsFunc(a.env, func(e string) bool { return strings.HasPrefix(e, "GOGC=") }) {
 		debug.SetGCPercent(garbage)
 	}
-	n, err := node.New(ctx, cfg, node.Deps{Clock: a.clock, Log: log, Version: a.version})
+	file, err := config.Open(a.configPath, a.env)
+	if err != nil {
+		return err
+	}
+	n, err := node.New(ctx, cfg, node.Deps{Clock: a.clock, Log: log, Version: a.version, File: file})
 	if err != nil {
 		return err
 	}
