@@ -80,14 +80,14 @@ func TestReplace(t *testing.T) {
 
 // A file that may not be written, or that somebody else has just changed, stays as it is.
 func TestReplaceRefuses(t *testing.T) {
-	path, f := write(t, "node: {name: a}\n", 0o440)
+	_, f := write(t, "node: {name: a}\n", 0o440)
 	was, now := without(t, f, "Media")
 	for what, err := range map[string]error{"replaced": was.Replace(now), "writable": f.Writable()} {
 		if syncerr.KindOf(err) != syncerr.Denied || !strings.Contains(err.Error(), "read-only") || syncerr.HintOf(err) == "" {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	path, f = write(t, "node: {name: a}\n", 0o600)
+	path, f := write(t, "node: {name: a}\n", 0o600)
 	was, now = without(t, f, "Media")
 	if err := os.WriteFile(path, []byte("node: {name: b}\n"), 0o600); err != nil {
 		t.Fatal(err)
