@@ -2,9 +2,8 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"slices"
-	"sort"
+	"strconv"
 )
 
 // Interval is what happened between two moments. Sizes are bytes, durations milliseconds.
@@ -29,12 +28,15 @@ func (s *Store) Intervals(ctx context.Context, times []int64) ([]Interval, error
 	out := make([]Interval, max(0, len(times)-1))
 	err := s.Read(ctx, func(r *Reader) error {
 		seqs, err := r.places(times, "SELECT seq, committed FROM change_log WHERE seq >= ? ORDER BY seq LIMIT 1",
-			"SELECT COALESCE(MIN(seq), 0), COALESCE(MAX(seq), 0) FROM change_log", false)
+			"SELECT seq, committed FROM change_log ORDER BY seq DESC LIMIT 1", func(text string) int64 {
+				ms, _ := strconv.ParseInt(text, 10, 64)
+				return ms
+			})
 		if err != nil {
 			return err
 		}
 		ids, err := r.places(times, "SELECT sync_audit_message_id, timestamp FROM sync_audit_message WHERE sync_audit_message_id >= ? ORDER BY sync_audit_message_id LIMIT 1",
-			"SELECT COALESCE(MIN(sync_audit_message_id), 0), COALESCE(MAX(sync_audit_message_id), 0) FROM sync_audit_message", true)
+			"SELECT sync_audit_message_id, timestamp FROM sync_audit_message ORDER BY sync_audit_message_id DESC LIMIT 1", parseTime)
 		if err != nil {
 			return err
 		}
@@ -55,39 +57,40 @@ func (s *Store) Intervals(ctx context.Context, times []int64) ([]Interval, error
 }
 
 // places returns for each of times the number of the first row that is not older, and one more than the last number where none is. next
-// reads the number and the time of the first row from a number on, ends the first and the last number.
-func (r *Reader) places(times []int64, next, ends string, textual bool) ([]int64, error) {
-	var first, last int64
-	if _, err := r.one(ends, nil, &first, &last); err != nil {
+// reads the number and the time of the first row from a number on, final those of the last row; moment reads that time. Half of the steps
+// guess from the times at both ends: what happens at a steady pace is found in a few.
+func (r *Reader) places(times []int64, next, final string, moment func(string) int64) ([]int64, error) {
+	out := make([]int64, len(times))
+	var low, last int64
+	var lowText, lastText string
+	ok, err := r.one(next, []any{0}, &low, &lowText)
+	if err != nil || !ok {
+		return out, err
+	}
+	if _, err := r.one(final, nil, &last, &lastText); err != nil {
 		return nil, err
 	}
-	if last == 0 {
-		return make([]int64, len(times)), nil
-	}
-	out := make([]int64, len(times))
-	low := first
+	lowAt := moment(lowText)
 	for i, at := range times {
-		var failed error
-		found := sort.Search(int(last+1-low), func(n int) bool {
-			var number, when int64
+		// What stands before low is older than at, what stands at high or behind it is not.
+		high, highAt := last+1, moment(lastText)+1
+		for step := 0; low < high; step++ {
+			mid := low + (high-low)/2
+			if step%2 == 0 && lowAt < at && at < highAt {
+				mid = min(high-1, low+int64(float64(high-low)*float64(at-lowAt)/float64(highAt-lowAt)))
+			}
+			var number int64
 			var text string
-			var ok bool
-			var err error
-			if textual {
-				ok, err = r.one(next, []any{low + int64(n)}, &number, &text)
-				when = parseTime(text)
-			} else {
-				ok, err = r.one(next, []any{low + int64(n)}, &number, &when)
-			}
+			ok, err := r.one(next, []any{mid}, &number, &text)
 			if err != nil {
-				failed = err
+				return nil, err
 			}
-			return err != nil || !ok || when >= at
-		})
-		if failed != nil {
-			return nil, failed
+			if when := moment(text); !ok || when >= at {
+				high, highAt = mid, max(when, at)
+			} else {
+				low, lowAt = number+1, when
+			}
 		}
-		low += int64(found)
 		out[i] = low
 	}
 	return out, nil
@@ -126,31 +129,13 @@ func (r *Reader) arrivals(x *Interval, from, to int64) error {
 
 // passes adds what the passes of each interval moved.
 func (r *Reader) passes(out []Interval, times []int64) error {
-	if len(out) == 0 {
-		return nil
+	for i := range out {
+		x := &out[i]
+		if _, err := r.one("SELECT COALESCE(SUM(bytes_in), 0), COALESCE(SUM(bytes_out), 0), COALESCE(SUM(outcome = 'done'), 0), "+
+			"COALESCE(SUM(outcome IN ('failed', 'interrupted')), 0) FROM sync_run WHERE started >= ? AND started < ?",
+			[]any{timeText(times[i]), timeText(times[i+1])}, &x.BytesIn, &x.BytesOut, &x.Passes, &x.Broken); err != nil {
+			return err
+		}
 	}
-	return r.each("SELECT started, outcome, bytes_in, bytes_out FROM sync_run WHERE started >= ? AND started < ?", []any{timeText(times[0]), timeText(times[len(times)-1])},
-		func(rows *sql.Rows) error {
-			var started, outcome string
-			var in, sent int64
-			if err := rows.Scan(&started, &outcome, &in, &sent); err != nil {
-				return err
-			}
-			i, exact := slices.BinarySearch(times, parseTime(started))
-			if !exact {
-				i--
-			}
-			if i < 0 || i >= len(out) {
-				return nil
-			}
-			x := &out[i]
-			x.BytesIn, x.BytesOut = x.BytesIn+in, x.BytesOut+sent
-			switch outcome {
-			case "done":
-				x.Passes++
-			case "failed", "interrupted":
-				x.Broken++
-			}
-			return nil
-		})
+	return nil
 }
