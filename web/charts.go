@@ -46,9 +46,11 @@ type bar struct {
 	Words      string
 }
 
+// chartTick is a name below the axis; one at the right edge ends there.
 type chartTick struct {
-	X    int
-	Text string
+	X      int
+	Anchor string
+	Text   string
 }
 
 type chartRow struct {
@@ -138,7 +140,11 @@ func (p page) chartOf(s series, list []control.Interval, name func(time.Time) st
 			c.Bars = append(c.Bars, bar{unit(float64(i)*step + 1), unit(floor), unit(step - 2), unit(height), s.name + []string{" first", " second"}[n], words})
 		}
 		if i%every == 0 {
-			c.Ticks = append(c.Ticks, chartTick{int(float64(i) * step), name(p.time(x.From))})
+			tick := chartTick{int(float64(i) * step), "start", name(p.time(x.From))}
+			if tick.X > chartWidth-45 {
+				tick.X, tick.Anchor = chartWidth, "end"
+			}
+			c.Ticks = append(c.Ticks, tick)
 		}
 	}
 	return c

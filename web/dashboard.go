@@ -16,28 +16,30 @@ import (
 // How much of each list the overview shows.
 const (
 	showTypes     = 12
+	showChildren  = 8
 	showConflicts = 6
 	showParked    = 5
-	showAudit     = 12
+	showAudit     = 8
 )
 
 type dashboard struct {
 	page
-	Status    control.Status
-	Role      string
-	Banner    banner
-	Tiles     []tile
-	Parent    *parent
-	Children  []child
-	Total     string
-	Types     []typeRow
-	MoreTypes string
-	Deleted   string
-	Counted   when
-	Conflicts []conflictRow
-	Parked    []parkedRow
-	Audit     []auditRow
-	About     []term
+	Status       control.Status
+	Role         string
+	Banner       banner
+	Tiles        []tile
+	Parent       *parent
+	Children     []child
+	MoreChildren string
+	Total        string
+	Types        []typeRow
+	MoreTypes    string
+	Deleted      string
+	Counted      when
+	Conflicts    []conflictRow
+	Parked       []parkedRow
+	Audit        []auditRow
+	About        []term
 }
 
 type banner struct {
@@ -70,8 +72,16 @@ func (w *Web) dashboard(out http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	d.Parent = d.parentOf(s)
-	for _, c := range s.Children {
+	// Those of which nothing was heard for longest are shown where not all are.
+	away := slices.SortedStableFunc(slices.Values(s.Children), func(a, b control.Child) int { return cmp.Compare(a.LastSeen, b.LastSeen) })
+	if len(away) <= showChildren {
+		away = s.Children
+	}
+	for _, c := range away[:min(len(away), showChildren)] {
 		d.Children = append(d.Children, d.childOf(c))
+	}
+	if more := len(s.Children) - showChildren; more > 0 {
+		d.MoreChildren = d.t("child.more", "n", more)
 	}
 	d.countsOf(s)
 	d.About = d.about(s)

@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/tributary-sync/tributary/store"
 )
 
 // heaviest is how many bytes a page may have on the wire: at 20 kbit/s that is 24 seconds.
@@ -111,5 +113,34 @@ func TestThePageRenewsItself(t *testing.T) {
 	dom := string(page)
 	if !strings.Contains(dom, `translate="no">Medication<`) || asked.Load() < 3 || tagged.Load() < 1 {
 		t.Errorf("asked %d times, %d of them with a tag; the page:\n%s", asked.Load(), tagged.Load(), dom)
+	}
+}
+
+// A node with many children stays as light: Home shows those of which nothing was heard for longest, Network a page of them.
+func TestPagesOfANodeWithManyChildrenAreLight(t *testing.T) {
+	w := newWorld(t, "nation", "")
+	w.write(func(tx *store.Tx) error {
+		for i := range 300 {
+			p := store.Participant{ID: fmt.Sprintf("id-%d", i), Kind: store.KindChild, Name: fmt.Sprintf("clinic-%d", i), Credential: fmt.Sprint(i)}
+			if err := tx.AddChild(p); err != nil {
+				return err
+			}
+			p.LastSeen = tx.Now() - int64(i)*60_000
+			if err := tx.SaveParticipant(p); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	for path, want := range map[string][]string{
+		"/":        {">clinic-299<", "and 292 more, heard of more lately", "300 other nodes sync with it"},
+		"/network": {">clinic-299<", "300 nodes are below this one.", "page=2"},
+	} {
+		size, body := w.packed(path)
+		t.Logf("%s: %d bytes, %d compressed", path, len(body), size)
+		contains(t, path, body, want...)
+		if size > heaviest/4 || strings.Contains(body, ">clinic-1<") && path == "/" {
+			t.Errorf("%s has %d bytes", path, size)
+		}
 	}
 }
