@@ -179,7 +179,7 @@ func TestCloneIsRefusedAndTold(t *testing.T) {
 	if s := f.status(); len(s.Attention) != 1 || !strings.Contains(s.Attention[0], "Child clinic-a runs twice") {
 		t.Errorf("attention %q", s.Attention)
 	}
-	checks, err := f.ctl.Doctor(ctx)
+	checks, err := f.ctl.Doctor(ctx, false)
 	told := false
 	for _, k := range checks {
 		told = told || k.Name == "child" && k.Level == control.Fail && strings.Contains(k.Hint, "tributary child add clinic-a")

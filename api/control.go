@@ -296,7 +296,7 @@ func (s *Server) controlExplain(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) controlDoctor(w http.ResponseWriter, r *http.Request) error {
-	v, err := s.control(r).Doctor(r.Context())
+	v, err := s.control(r).Doctor(r.Context(), r.URL.Query().Get("full") == "true")
 	return answer(w, http.StatusOK, v, err)
 }
 

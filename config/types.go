@@ -3,6 +3,7 @@ package config
 import (
 	"maps"
 	"net"
+	"path/filepath"
 	"slices"
 
 	"github.com/tributary-sync/tributary/fhir"
@@ -168,6 +169,13 @@ func (c Config) BaseURL() string {
 		host = "localhost"
 	}
 	return "http://" + net.JoinHostPort(host, port)
+}
+
+// NoncePath returns the file that holds the database's nonce: beside the data folder and not in it, so that putting back a copy of
+// the database or of the whole folder does not put back this file too.
+func (c Config) NoncePath() string {
+	dir := filepath.Clean(c.Node.DataDir)
+	return filepath.Join(filepath.Dir(dir), "."+filepath.Base(dir)+".nonce")
 }
 
 // clone returns a copy that shares no list or map with c.

@@ -75,6 +75,7 @@ type Deps struct {
 	Carrier   *carry.Carrier // nil where no sticks are exchanged
 	Live      Live           // nil where settings do not change, as in a process that does not run the node
 	File      *config.File   // where the settings stand; nil where they come from elsewhere
+	Reach     Reacher        // nil where there is no network to look at
 }
 
 // Control answers operators. Its methods may be called from many goroutines.

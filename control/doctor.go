@@ -3,12 +3,11 @@ package control
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"time"
 
-	"github.com/tributary-sync/tributary/carry"
 	"github.com/tributary-sync/tributary/config"
 	"github.com/tributary-sync/tributary/syncerr"
 )
@@ -22,15 +21,16 @@ const (
 	passWarn    = 24 * time.Hour
 	probeWithin = 15 * time.Second
 	pingWithin  = 5 * time.Second
+	quickWithin = 20 * time.Second
+	stickWarn   = 30 * 24 * time.Hour
+	certWarn    = 21 * 24 * time.Hour
 )
 
-// Doctor looks at everything that can be wrong with a node, and says what to do about it. It returns an error only where ctx
-// has ended: what fails is a check.
-func (c *Control) Doctor(ctx context.Context) ([]Check, error) {
-	var out []Check
-	out = append(out, c.checkConfig()...)
-	out = append(out, c.checkDatabase(ctx)...)
-	out = append(out, c.checkDisk())
+// Doctor looks at everything that can be wrong with a node, and says what to do about it; full, it reads the whole database. It returns an
+// error only where ctx has ended: what fails is a check.
+func (c *Control) Doctor(ctx context.Context, full bool) ([]Check, error) {
+	out := Environment(ctx, c.config(), c.deps.Reach, c.now())
+	out = append(out, c.checkDatabase(ctx, full)...)
 	if c.cfg.Parent.URL != "" {
 		out = append(out, c.checkParent(ctx)...)
 	}
@@ -39,12 +39,11 @@ func (c *Control) Doctor(ctx context.Context) ([]Check, error) {
 		out = append(out, failed("status", err))
 	} else {
 		out = append(out, c.checkPasses(s)...)
-		if r := s.Node.Restored; r != nil && s.Time-r.At < restoredFor {
-			out = append(out, Check{Name: "restore", Level: Warn, Detail: r.sentence(), Hint: "`tributary verify` shows whether this node and its parent agree again"})
-		}
+		out = append(out, checkEpoch(s))
 		out = append(out, c.checkServers(s)...)
 		out = append(out, checkChildren(s.Children)...)
 		out = append(out, c.checkHistory(ctx)...)
+		out = append(out, c.checkSticks(ctx)...)
 		out = append(out, c.checkWaiting(ctx, s)...)
 	}
 	return out, ctx.Err()
@@ -62,78 +61,88 @@ func Worst(checks []Check) Level {
 }
 
 func failed(name string, err error) Check {
-	return Check{Name: name, Level: Fail, Detail: err.Error(), Hint: syncerr.HintOf(err)}
+	hint := syncerr.HintOf(err)
+	return Check{Name: name, Level: Fail, Detail: strings.TrimSuffix(err.Error(), ". "+hint), Hint: hint}
 }
 
-func (c *Control) checkConfig() []Check {
-	var out []Check
-	if err := c.config().Validate(); err != nil {
-		out = append(out, failed("configuration", err))
-	}
-	for _, w := range c.config().Warnings() {
-		out = append(out, Check{Name: "configuration", Level: Warn, Detail: w})
-	}
-	if c.cfg.Parent.URL != "" {
-		_, warning, err := config.ReadCredential(c.cfg)
-		switch {
-		case err != nil:
-			out = append(out, failed("credential", err))
-		case warning != "":
-			out = append(out, Check{Name: "credential", Level: Warn, Detail: warning})
-		}
-	}
-	if len(out) == 0 {
-		out = append(out, Check{Name: "configuration", Level: OK, Detail: "nothing to say against it"})
-	}
-	return out
-}
-
-func (c *Control) checkDatabase(ctx context.Context) []Check {
+func (c *Control) checkDatabase(ctx context.Context, full bool) []Check {
 	st := c.eng.Store()
-	ctx, cancel := context.WithTimeout(ctx, pingWithin)
+	pinged, cancel := context.WithTimeout(ctx, pingWithin)
 	defer cancel()
-	if err := st.Ping(ctx); err != nil {
+	if err := st.Ping(pinged); err != nil {
 		return []Check{failed("database", err)}
 	}
 	driver, server := st.Driver(ctx)
-	return []Check{
+	out := []Check{
 		{Name: "database", Level: OK, Detail: fmt.Sprintf("%s (%s) answers and takes resources of up to %s", driver, server, config.Size(st.Limit()))},
-		{Name: "schema", Level: OK, Detail: fmt.Sprintf("version %d", st.Schema(ctx))},
+		{Name: "schema", Level: OK, Detail: fmt.Sprintf("version %d", st.Schema(ctx)), Numbers: map[string]int64{"schema": st.Schema(ctx)}},
 	}
+	k := c.checkIntegrity(ctx, full)
+	if sizes, err := st.Sizes(ctx); err == nil {
+		k.Numbers = map[string]int64{"databaseBytes": sizes.Database, "logBytes": sizes.Log, "freeBytes": sizes.Free}
+	}
+	return append(out, k)
 }
 
 // disk looks at the disk of the database, or of the keys where the database is on a server.
-func (c *Control) disk() (Disk, error) {
-	out := Disk{Folder: c.cfg.Node.DataDir, Level: OK}
-	if c.cfg.Store.Driver == config.DriverSQLite && c.cfg.Store.DSN != "" {
-		out.Folder = filepath.Dir(c.cfg.Store.DSN)
-	}
-	var err error
-	if out.Free, err = carry.FreeSpace(out.Folder); err != nil {
-		return out, err
-	}
-	switch {
-	case out.Free < diskFail:
-		out.Level = Fail
-	case out.Free < diskWarn:
-		out.Level = Warn
-	}
-	return out, nil
-}
+func (c *Control) disk() (Disk, error) { return diskOf(c.cfg) }
 
-func (c *Control) checkDisk() Check {
-	d, err := c.disk()
-	if err != nil {
-		return Check{Name: "disk", Level: Warn, Detail: fmt.Sprintf("the free space of %s cannot be read: %v", d.Folder, err)}
+// checkIntegrity looks for damage. Quick, it gives up after a time: a large database on a slow card is read for minutes.
+func (c *Control) checkIntegrity(ctx context.Context, full bool) Check {
+	if !full {
+		quick, cancel := context.WithTimeout(ctx, quickWithin)
+		defer cancel()
+		ctx = quick
 	}
-	k := Check{Name: "disk", Level: d.Level, Detail: fmt.Sprintf("%d MB free in %s", d.Free>>20, d.Folder)}
-	switch d.Level {
-	case Fail:
-		k.Hint = "Make room soon: when it is full, nothing new can be saved"
-	case Warn:
-		k.Hint = "Make room, or move the database to a larger disk"
+	problems, copies, err := c.eng.Store().Integrity(ctx, full)
+	k := Check{Name: "integrity", Level: OK, Detail: "the structure of the database is whole; `tributary doctor --full` also reads every resource"}
+	switch {
+	case len(problems) > 0:
+		k.Level, k.Detail = Fail, strings.Join(problems, "; ")
+		k.Hint = "Copy the database away now (`tributary backup FILE`), check the disk or card, then go back to the newest good backup with `tributary restore FILE`; " +
+			"what it lacks comes back from the parent and the children"
+	case err != nil && !full && (errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil):
+		k.Level, k.Detail = OK, fmt.Sprintf("not looked at to the end within %s; `tributary doctor --full` takes the time that it needs", Span(quickWithin))
+	case err != nil:
+		k = failed(k.Name, err)
+	case full:
+		k.Detail = "the database is whole, and " + plural(copies, "copy has", "copies have") + " the content that was written"
 	}
 	return k
+}
+
+// checkEpoch says whether this log is the continuation of its past.
+func checkEpoch(s Status) Check {
+	k := Check{Name: "epoch", Level: OK, Detail: "the log goes on as it began; epoch " + s.Node.Epoch}
+	if r := s.Node.Restored; r != nil {
+		k.Detail, k.Numbers = r.sentence(), map[string]int64{"restored": r.At}
+		if s.Time-r.At < restoredFor {
+			k.Name, k.Level, k.Hint = "restore", Warn, "`tributary verify` shows whether this node and its parent agree again"
+		}
+	}
+	return k
+}
+
+// checkSticks names the nodes for which a stick went out long ago and did not come back; nothing where no sticks are exchanged.
+func (c *Control) checkSticks(ctx context.Context) []Check {
+	if c.deps.Carrier == nil {
+		return nil
+	}
+	peers, err := c.eng.Store().CarryPeers(ctx)
+	if err != nil {
+		return []Check{failed("sticks", err)}
+	}
+	var out []Check
+	for _, p := range peers {
+		k := Check{Name: "stick " + p.Name, Level: OK, Detail: "the last stick went out " + Ago(c.now(), p.OutAt) + " and came " + Ago(c.now(), p.InAt)}
+		if p.OutAt > 0 && p.Acked < p.Out && c.now()-p.OutAt > stickWarn.Milliseconds() {
+			k.Level = Warn
+			k.Detail = "a stick went out " + Ago(c.now(), p.OutAt) + ", and nothing has come back that knows of it"
+			k.Hint = "Carry it there and back, or, if this node is not met any more, `tributary carry forget " + p.Name + "`: until then old versions are kept for it"
+		}
+		out = append(out, k)
+	}
+	return out
 }
 
 func (c *Control) checkParent(ctx context.Context) []Check {
@@ -170,7 +179,7 @@ func (c *Control) checkParent(ctx context.Context) []Check {
 
 func (c *Control) checkClock(date int64) Check {
 	off := time.Duration(c.now()-date) * time.Millisecond
-	k := Check{Name: "clock", Level: OK, Detail: "agrees with the parent's"}
+	k := Check{Name: "clock", Level: OK, Detail: "agrees with the parent's", Numbers: map[string]int64{"aheadMs": c.now() - date}}
 	word := "ahead of"
 	if off < 0 {
 		off, word = -off, "behind"

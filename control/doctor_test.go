@@ -24,8 +24,13 @@ func (p prober) Probe(ctx context.Context) (control.Probe, error) { return p(ctx
 
 func (w *world) doctor(p control.Prober) map[string]control.Check {
 	w.t.Helper()
+	w.cfg.Node.DataDir = filepath.Join(w.t.TempDir(), "data")
+	w.must(os.Mkdir(w.cfg.Node.DataDir, 0o700))
+	for _, path := range []string{filepath.Join(w.cfg.Node.DataDir, "admin.token"), filepath.Join(w.cfg.Node.DataDir, "node.key"), w.cfg.NoncePath()} {
+		w.must(os.WriteFile(path, nil, 0o600))
+	}
 	c := control.New(w.eng, w.cfg, w.passes, control.Deps{Clock: w.clock.Now, Prober: p})
-	checks, err := c.Doctor(context.Background())
+	checks, err := c.Doctor(context.Background(), false)
 	w.must(err)
 	out := map[string]control.Check{}
 	for _, k := range checks {
@@ -167,7 +172,7 @@ func TestDoctorNamesWhoKeepsTheHistory(t *testing.T) {
 	w.clock.Add(100 * 24 * time.Hour)
 	warnings := func() (out []control.Check) {
 		t.Helper()
-		checks, err := w.Doctor(ctx)
+		checks, err := w.Doctor(ctx, false)
 		w.must(err)
 		for _, k := range checks {
 			if k.Name == "history" {
@@ -221,7 +226,7 @@ func TestDoctorWhenTheDatabaseIsAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := control.New(w.eng, w.cfg, nil, control.Deps{Clock: clock.Now})
-	checks, err := c.Doctor(context.Background())
+	checks, err := c.Doctor(context.Background(), false)
 	w.must(err)
 	if control.Worst(checks) != control.Fail {
 		t.Errorf("got %+v", checks)

@@ -122,7 +122,7 @@ func (c *Control) NoteSupport(ctx context.Context) error {
 }
 
 // Config returns the configuration with secrets masked.
-func (c *Control) Config() config.Config { return c.cfg.Redacted() }
+func (c *Control) Config() config.Config { return c.config().Redacted() }
 
 // Database returns how much room the database takes, and its tables. It reads every table once.
 func (c *Control) Database(ctx context.Context) (store.Sizes, []store.Table, error) {

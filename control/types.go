@@ -227,6 +227,8 @@ type Check struct {
 	Level  Level  `json:"level"`
 	Detail string `json:"detail"`
 	Hint   string `json:"hint,omitempty"`
+	// Numbers are what the detail is made of: bytes, counts, times in milliseconds since 1970 UTC.
+	Numbers map[string]int64 `json:"numbers,omitempty"`
 }
 
 // The states of a conflict.

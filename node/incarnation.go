@@ -5,11 +5,9 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
-	"github.com/tributary-sync/tributary/config"
 	"github.com/tributary-sync/tributary/control"
 	"github.com/tributary-sync/tributary/engine"
 	"github.com/tributary-sync/tributary/feed"
@@ -18,18 +16,11 @@ import (
 	"github.com/tributary-sync/tributary/version"
 )
 
-// noncePath returns the file that holds the database's nonce: beside the data folder and not in it, so that putting back a copy of
-// the database or of the whole folder does not put back this file too.
-func noncePath(cfg config.Config) string {
-	dir := filepath.Clean(cfg.Node.DataDir)
-	return filepath.Join(filepath.Dir(dir), "."+filepath.Base(dir)+".nonce")
-}
-
 // incarnate compares the nonce in the database with the one in the file, and replaces both (DESIGN.md 4.3, restore and clone). Where
 // they differ the database is an older copy of itself: it takes a new replica and a new epoch before anything is written, so that
 // no version is minted twice, and what it lost comes back from its peers, who read and offer everything again.
 func (n *Node) incarnate(ctx context.Context) error {
-	path := noncePath(n.cfg)
+	path := n.cfg.NoncePath()
 	inFile, late, err := readNonce(path)
 	if err != nil {
 		return err
@@ -89,7 +80,7 @@ func (n *Node) foundByChild(ctx context.Context, why, epoch string, agreed uint6
 func (n *Node) foundLate() error {
 	n.nonce.Lock()
 	defer n.nonce.Unlock()
-	path := noncePath(n.cfg)
+	path := n.cfg.NoncePath()
 	nonce, late, err := readNonce(path)
 	if now := n.store.Identity().Replica; err == nil && !slices.Contains(late, now) {
 		err = replaceNonce(path, nonce, append(late, now))
@@ -102,7 +93,7 @@ func (n *Node) foundLate() error {
 func (n *Node) rotate(ctx context.Context) error {
 	n.nonce.Lock()
 	defer n.nonce.Unlock()
-	path, next := noncePath(n.cfg), n.store.NewUUID()
+	path, next := n.cfg.NoncePath(), n.store.NewUUID()
 	_, late, err := readNonce(path)
 	if err != nil {
 		return err

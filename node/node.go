@@ -47,6 +47,8 @@ type Deps struct {
 	Hook         func(point string) error // store.Options.Hook
 	Volatile     bool                     // store.Options.Volatile
 	Pool         *zpool.Pool              // for the bodies of exchanges; nil for one of its own
+
+	reach control.Reacher // nil where Transport is injected
 }
 
 func (d Deps) complete() Deps {
@@ -60,7 +62,7 @@ func (d Deps) complete() Deps {
 		d.Rand = rand.Reader
 	}
 	if d.Transport == nil {
-		d.Transport = transport()
+		d.Transport, d.reach = transport(), Reach
 	}
 	if d.Log == nil {
 		d.Log = slog.New(slog.DiscardHandler)
@@ -180,7 +182,7 @@ func New(ctx context.Context, cfg config.Config, deps Deps) (*Node, error) {
 	if err := n.release(ctx); err != nil {
 		deps.Log.Warn("what waits for a direction that is off stays", "error", err)
 	}
-	cd := control.Deps{Clock: deps.Clock, Rand: deps.Rand, Version: deps.Version, PublicKey: k.public(), StartedAt: deps.Clock(), Carrier: newCarrier(n)}
+	cd := control.Deps{Clock: deps.Clock, Rand: deps.Rand, Version: deps.Version, PublicKey: k.public(), StartedAt: deps.Clock(), Carrier: newCarrier(n), Reach: deps.reach}
 	if n.link != nil {
 		cd.Prober, cd.Verifier = n.link, n.link.verify
 	}

@@ -89,7 +89,7 @@ func Bundle(ctx context.Context, s Source) ([]control.File, error) {
 	checks := s.Checks
 	if checks == nil && s.Control != nil {
 		var err error
-		if checks, err = s.Control.Doctor(ctx); err != nil {
+		if checks, err = s.Control.Doctor(ctx, false); err != nil {
 			m.miss("doctor", err)
 		}
 	}

@@ -88,16 +88,17 @@ func (t tokens) status(s control.Status) map[string]any {
 }
 
 type check struct {
-	Name   string  `json:"name"`
-	Level  string  `json:"level"`
-	Detail *hidden `json:"detail,omitempty"`
+	Name    string           `json:"name"`
+	Level   string           `json:"level"`
+	Detail  *hidden          `json:"detail,omitempty"`
+	Numbers map[string]int64 `json:"numbers,omitempty"`
 }
 
 // checks tells what a check is called where that is a word of this program, else of which kind it is.
 func (t tokens) checks(all []control.Check) []check {
 	out := []check{}
 	for _, c := range all {
-		out = append(out, check{Name: t.checkName(c.Name), Level: string(c.Level), Detail: t.text(c.Detail)})
+		out = append(out, check{Name: t.checkName(c.Name), Level: string(c.Level), Detail: t.text(c.Detail), Numbers: c.Numbers})
 	}
 	return out
 }

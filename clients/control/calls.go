@@ -147,8 +147,11 @@ func (c *Client) Explain(ctx context.Context, key fhir.Key) (control.Explanation
 	return get[control.Explanation](ctx, c, within, http.MethodGet, "/explain/"+url.PathEscape(key.Type)+"/"+url.PathEscape(key.ID), nil, nil)
 }
 
-// Doctor looks at everything that can be wrong with the node.
-func (c *Client) Doctor(ctx context.Context) ([]control.Check, error) {
+// Doctor looks at everything that can be wrong with the node; full, it reads the whole database, and only ctx bounds how long that takes.
+func (c *Client) Doctor(ctx context.Context, full bool) ([]control.Check, error) {
+	if full {
+		return get[[]control.Check](ctx, c, 0, http.MethodGet, "/doctor", values("full", "true"), nil)
+	}
 	return get[[]control.Check](ctx, c, checkup, http.MethodGet, "/doctor", nil, nil)
 }
 

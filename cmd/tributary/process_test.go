@@ -130,9 +130,13 @@ func (m machine) must(t *testing.T, args ...string) string {
 // value runs a command that goes well with --json and reads what it printed.
 func (m machine) value(t *testing.T, into any, args ...string) {
 	t.Helper()
-	out := m.must(t, append(args, "--json")...)
-	if err := json.Unmarshal([]byte(out), into); err != nil {
-		t.Fatalf("tributary %s: %v in\n%s", strings.Join(args, " "), err, out)
+	decode(t, m.must(t, append(args, "--json")...), into)
+}
+
+func decode(t *testing.T, text string, into any) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(text), into); err != nil {
+		t.Fatalf("%v in\n%s", err, text)
 	}
 }
 

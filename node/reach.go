@@ -1,0 +1,13 @@
+package node
+
+import (
+	"context"
+
+	"github.com/tributary-sync/tributary/clients"
+	"github.com/tributary-sync/tributary/control"
+)
+
+// Reach looks at the way to an address from this machine, for control.Environment.
+func Reach(ctx context.Context, address string) control.Reach {
+	return control.Reach(clients.Reaches(ctx, address))
+}
