@@ -19,10 +19,10 @@ import (
 )
 
 // Reacher looks at the way to an address without asking anything there.
-type Reacher func(ctx context.Context, address string) Reach
+type Reacher func(ctx context.Context, address string) Route
 
-// Reach is what was seen on the way to an address.
-type Reach struct {
+// Route is what was seen on the way to an address.
+type Route struct {
 	Host      string   // host:port
 	Addresses []string // of the host, empty behind a proxy
 	Proxy     string   // host:port of the proxy that the environment names, "" for none
@@ -70,7 +70,7 @@ func ways(cfg config.Config) []way {
 	return out
 }
 
-func checkWay(name string, r Reach, now int64) []Check {
+func checkWay(name string, r Route, now int64) []Check {
 	k := Check{Name: "network " + name, Level: OK, Detail: r.Host + " takes connections"}
 	if len(r.Addresses) > 0 {
 		k.Detail = fmt.Sprintf("%s has the address %s and takes connections", r.Host, strings.Join(r.Addresses[:min(3, len(r.Addresses))], ", "))
@@ -98,7 +98,7 @@ func checkWay(name string, r Reach, now int64) []Check {
 	return []Check{k, checkCertificate(name, r, now)}
 }
 
-func checkCertificate(name string, r Reach, now int64) Check {
+func checkCertificate(name string, r Route, now int64) Check {
 	t := Check{Name: "certificate " + name, Level: OK, Numbers: map[string]int64{"expires": r.Expires}}
 	t.Detail = fmt.Sprintf("of %s, issued by %s, is good until %s", r.Host, orUnknown(r.Issuer), UTC(r.Expires))
 	left := time.Duration(r.Expires-now) * time.Millisecond

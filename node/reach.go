@@ -8,6 +8,6 @@ import (
 )
 
 // Reach looks at the way to an address from this machine, for control.Environment.
-func Reach(ctx context.Context, address string) control.Reach {
-	return control.Reach(clients.Reaches(ctx, address))
+func Reach(ctx context.Context, address string) control.Route {
+	return control.Route(clients.Reaches(ctx, address))
 }

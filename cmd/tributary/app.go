@@ -28,6 +28,8 @@ type app struct {
 	clock   func() time.Time
 	version string
 
+	service machinery // for tests; what systemd is worked with
+
 	configPath string // --config
 	json       bool   // --json
 }
@@ -92,7 +94,7 @@ func (a *app) root() *cobra.Command {
 		return syncerr.New(syncerr.Usage, c.CommandPath(), "%w", err).WithHint("`%s --help` shows what it takes", c.CommandPath())
 	})
 	root.AddCommand(
-		a.initCommand(), a.serveCommand(), a.demoCommand(), a.loadCommand(), a.statusCommand(), a.networkCommand(), a.syncCommand(), a.backupCommand(), a.auditCommand(),
+		a.initCommand(), a.serveCommand(), a.demoCommand(), a.loadCommand(), a.statusCommand(), a.networkCommand(), a.syncCommand(), a.backupCommand(), a.restoreCommand(), a.serviceCommand(), a.auditCommand(),
 		a.conflictCommand(), a.parkedCommand(), a.childCommand(), a.deviceCommand(), a.carryCommand(), a.explainCommand(), a.verifyCommand(), a.doctorCommand(),
 		a.supportCommand(), a.engineCommand(), a.configCommand(), a.versionCommand(),
 	)

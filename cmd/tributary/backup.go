@@ -12,8 +12,8 @@ import (
 func (a *app) backupCommand() *cobra.Command {
 	return a.listing(&cobra.Command{
 		Use: "backup FILE", Short: "Write a consistent copy of the database while the node runs", Args: takes(1, 1, "a new file"),
-		Long: "Backup writes a consistent copy of an SQLite database to a new file on the node's machine. To go back to it, stop the node, put the copy\n" +
-			"in the place of the database and start again: the node notices, goes on under a new replica, and gets back from its parent and\n" +
+		Long: "Backup writes a consistent copy of an SQLite database to a new file on the node's machine. To go back to it, stop the node\n" +
+			"and run `tributary restore FILE`. At its next start the node notices, goes on under a new replica, and gets back from its parent and\n" +
 			"children what the copy does not have. Changes that had reached nobody else are not in the copy and not with anybody.",
 		RunE: a.operator(func(ctx context.Context, l link, args []string) error {
 			path, err := filepath.Abs(args[0])
