@@ -44,6 +44,9 @@ func (w *country) flows(t *testing.T, d *driver) {
 	flow("a record is found", func(t *testing.T) {
 		d.take(t, "search", at(w.lake), record{"path": "/explain", "key": settled})
 	})
+	flow("Home renews itself", func(t *testing.T) {
+		d.take(t, "live", at(w.lake), record{"record": record{"resourceType": "SupplyDelivery", "id": "vaccines", "status": "completed"}})
+	})
 	flow("a conflict is resolved at the district and its clinic has the result", func(t *testing.T) {
 		path, before := w.conflict(control.ConflictOpen), w.lake.get(deferred)
 		d.take(t, "resolve", at(w.district), record{"path": path, "keep": "clinic-lake", "remark": "Confirmed by the ward sister"})

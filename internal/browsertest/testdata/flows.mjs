@@ -70,6 +70,26 @@ export async function plain(visit, { paths }) {
   }
 }
 
+// live leaves Home open while a record is written, and sees it counted without loading the page again.
+export async function live(visit, { record }) {
+  const { page } = visit;
+  await page.clock.install();
+  await visit.goto("/");
+  await page.evaluate(() => (window.loadedOnce = true));
+  const count = page.locator(`text=${record.resourceType}`);
+  visit.check((await count.count()) === 0, `there is a ${record.resourceType} already`);
+  await fetch(`${visit.origin}/fhir/R4/${record.resourceType}/${record.id}`, {
+    method: "PUT", headers: { "Content-Type": "application/fhir+json" }, body: JSON.stringify(record),
+  });
+  for (let n = 0; n < 20 && (await count.count()) === 0; n++) {
+    const answered = page.waitForResponse((r) => r.request().resourceType() === "fetch");
+    await page.clock.fastForward(60_000);
+    await answered;
+  }
+  await count.first().waitFor();
+  visit.check(await page.evaluate(() => window.loadedOnce === true), "was loaded again");
+}
+
 // search asks for a record by its name and comes to its page.
 export async function search(visit, { path, key }) {
   await visit.goto(path);

@@ -46,7 +46,7 @@ export async function fits(visit) {
     }
     for (const e of document.querySelectorAll("td, th, dd, dt")) {
       const box = e.getBoundingClientRect(), size = parseFloat(getComputedStyle(e).fontSize);
-      if (box.width > 1 && box.width < 4 * size && box.height > 4 * 1.5 * size) out.push(`squeezed: ${called(e)}`);
+      if (!hidden(e) && box.width < 4 * size && box.height > 4 * 1.5 * size) out.push(`squeezed: ${called(e)}`);
     }
     return out.slice(0, 5).map((w) => `${w} at ${innerWidth}`);
   });
@@ -83,17 +83,16 @@ async function speaks(visit) {
   return texts.filter((t) => /\p{L}{2,}[^\p{L}]+\p{L}{2,}[^\p{L}]+\p{L}{2,}/u.test(t));
 }
 
-// accessible notes what axe finds serious or critical by the rules of WCAG 2.2 AA and its own best practices.
+// accessible notes what axe finds by the rules of WCAG 2.2 AA and its own best practices, minor things as well.
 export async function accessible(visit) {
   await visit.page.evaluate(axe);
   const { violations } = await visit.page.evaluate(() =>
     window.axe.run(document, {
       runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
-      rules: { "meta-refresh": { enabled: false } },
       resultTypes: ["violations"],
     }),
   );
-  for (const v of violations.filter((v) => ["serious", "critical"].includes(v.impact))) {
+  for (const v of violations) {
     visit.problem(`axe, ${v.impact}: ${v.id}: ${v.help} (${v.nodes.length}): ${v.nodes.slice(0, 2).map(where).join("; ")}`);
   }
 }
