@@ -85,7 +85,12 @@ func (w *Web) charts(out http.ResponseWriter, r *http.Request) error {
 func (p page) rangeOf(id string, list []control.Interval, name func(time.Time) string, every int) chartRange {
 	number := p.say.Number
 	size := func(n int64) string { return p.say.Size(messages.Bytes(n)) }
-	span := func(n int64) string { return p.say.Span(time.Duration(n) * time.Millisecond) }
+	span := func(n int64) string {
+		if n > 0 && n < 1000 {
+			return p.t("chart.instant")
+		}
+		return p.say.Span(time.Duration(n) * time.Millisecond)
+	}
 	out := chartRange{ID: id, Title: p.t("chart." + id), First: p.t("chart.from_" + id)}
 	for _, s := range []series{
 		{"changes", func(x control.Interval) [2]int64 { return [2]int64{x.Arrived, x.Changes - x.Arrived} }, number, false},

@@ -40,7 +40,7 @@ export async function fits(visit) {
     const out = [];
     if (document.documentElement.scrollWidth > innerWidth) out.push(`the page is ${document.documentElement.scrollWidth} wide`);
     for (const e of document.querySelectorAll("body *")) {
-      if (scrolls(e) || hidden(e) || e.closest("svg") !== null && e.tagName !== "svg") continue;
+      if (scrolls(e) || hidden(e) || e.ownerSVGElement && e.tagName !== "text") continue;
       const edge = Math.min(innerWidth, e.closest(".card")?.getBoundingClientRect().right ?? innerWidth);
       if (e.getBoundingClientRect().right > edge + 0.5) out.push(called(e));
     }
