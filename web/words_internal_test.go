@@ -22,7 +22,7 @@ func TestLongValuesAreCut(t *testing.T) {
 }
 
 func TestSentences(t *testing.T) {
-	for s, want := range map[string]string{"": "", "no route": "No route.", "Done.": "Done.", " é": "é."} {
+	for s, want := range map[string]string{"": "", "no route": "No route.", "Done.": "Done.", " última": "Última."} {
 		if got := sentence(s); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
