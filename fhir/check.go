@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 
@@ -16,8 +17,9 @@ import (
 const maxFaults = 5
 
 // Check looks whether a resource, as Parse returns it, says only what the base definitions of FHIR R4 let its type say: elements that the
-// type has, of the right JSON type and form (FHIR R4 json.html, datatypes.html), each as often as it may stand and those that must be there.
-// It does not look at the codes of bound value sets, at invariants, at what references lead to, or at profiles. It is for what a person
+// type has, of the right JSON type and form (FHIR R4 json.html, datatypes.html), each as often as it may stand and those that must be there,
+// and the codes that elements of the type code are bound to. It does not look at other codes, at invariants, at what references lead to, or
+// at profiles. It is for what a person
 // typed: what arrives from other nodes is passed on as its author sent it (DESIGN.md section 3, invariant 4). It returns an Invalid error that
 // names the first faults by their places and never by their values, nil for a REST document.
 func Check(r Resource) error {
@@ -121,6 +123,7 @@ func (c *checker) element(at string, e Element, p pairOf) {
 	}
 	if !e.Repeats {
 		c.value(at, typ, p)
+		c.code(at, e, p.value)
 		return
 	}
 	for _, raw := range [][]byte{p.value, p.beside} {
@@ -139,7 +142,23 @@ func (c *checker) element(at string, e Element, p pairOf) {
 		return
 	}
 	for i := range n {
-		c.value(fmt.Sprintf("%s[%d]", at, i), typ, pairOf{itemOf(values, i), itemOf(beside, i)})
+		place, one := fmt.Sprintf("%s[%d]", at, i), pairOf{itemOf(values, i), itemOf(beside, i)}
+		c.value(place, typ, one)
+		c.code(place, e, one.value)
+	}
+}
+
+// code checks a value against the codes that an element may have (FHIR R4 terminologies.html#required).
+func (c *checker) code(at string, e Element, value []byte) {
+	if e.Codes == "" || value == nil || value[0] != '"' {
+		return
+	}
+	if may := codesOf(e.Codes); !slices.Contains(may, Unquote(value)) {
+		list := strings.Join(may[:min(12, len(may))], ", ")
+		if len(may) > 12 {
+			list += " and others"
+		}
+		c.fault(at, "must be one of %s", list)
 	}
 }
 

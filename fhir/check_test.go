@@ -51,6 +51,8 @@ func TestCheck(t *testing.T) {
 		{"a choice without its type", observation + `"value":"a"}`, "Observation.value: Observation has no such element"},
 		{"a type that the choice has not", observation + `"valueAddress":{"city":"a"}}`, "Observation.valueAddress: Observation has no such element"},
 		{"two types of one choice", observation + `"valueString":"a","valueInteger":1}`, "Observation.valueInteger: valueString is there already"},
+		{"a code of another set", `{"resourceType":"Patient","gender":"woman"}`, "Patient.gender: must be one of male, female, other, unknown"},
+		{"one of its codes", `{"resourceType":"HealthcareService","availableTime":[{"daysOfWeek":["mon","Mon"]}]}`, "daysOfWeek[1]: must be one of"},
 		{"missing", `{"resourceType":"Observation","code":{"text":"a"}}`, "Observation: status is missing"},
 		{"missing deep within", `{"resourceType":"Patient","link":[{"type":"seealso"}]}`, "Patient.link[0]: other is missing"},
 		{"a list of one said without a list", `{"resourceType":"Patient","name":{"family":"A"}}`, "Patient.name: may stand several times and must be a list, this is an object"},

@@ -6,11 +6,17 @@ import (
 )
 
 // elements has a line for each type of FHIR R4, with or without a name of its own: its elements as name:type, name*:type where it
-// repeats, name!:type where it must be there, name[x]:type|type for a choice, and * for every type that a value may have. What all types
-// have stands in the lines of the bases. It is made from the definitions of 4.0.1, which HL7 gives under CC0 (TestElementsAreThoseOfR4).
+// repeats, name!:type where it must be there, name[x]:type|type for a choice, * for every type that a value may have, and name:code=set
+// where the codes are those of a line of codes. What all types have stands in the lines of the bases. It is made from the definitions of 4.0.1, which HL7 gives under CC0 (TestElementsAreThoseOfR4).
 //
 //go:embed elements.txt
 var elements string
+
+// codes has a line for each value set that R4 binds elements of the type code to (binding required), as far as HL7 publishes its codes: its
+// name and the codes. It is made with elements.
+//
+//go:embed codes.txt
+var codes string
 
 // Element is an element of a type of FHIR R4.
 type Element struct {
@@ -19,6 +25,7 @@ type Element struct {
 	Repeats  bool
 	Required bool // at least one is there
 	Choice   bool
+	Codes    string // the name of the value set whose codes alone it may have, where there is one (codesOf)
 }
 
 // ElementOf finds an element of a type by the name that FHIRPath gives it, or by the one that JSON gives a choice (then types has
@@ -79,18 +86,27 @@ func elementOf(item string) Element {
 	e.Name, e.Required = strings.CutSuffix(label, "!")
 	e.Name, e.Repeats = strings.CutSuffix(e.Name, "*")
 	e.Name, e.Choice = strings.CutSuffix(e.Name, "[x]")
+	types, e.Codes, _ = strings.Cut(types, "=")
 	if types != "*" {
 		e.Types = strings.Split(types, "|")
 	}
 	return e
 }
 
+// codesOf returns the codes of a value set.
+func codesOf(set string) []string {
+	line, _ := lineIn(codes, set)
+	return strings.Fields(line)
+}
+
 // lineOf returns what stands behind the name of a type. The lines are sorted by name.
-func lineOf(owner string) (string, bool) {
-	from, to := 0, len(elements) // the line begins in between
+func lineOf(owner string) (string, bool) { return lineIn(elements, owner) }
+
+func lineIn(table, owner string) (string, bool) {
+	from, to := 0, len(table) // the line begins in between
 	for from < to {
-		start := strings.LastIndexByte(elements[:from+(to-from)/2], '\n') + 1
-		line, _, _ := strings.Cut(elements[start:], "\n")
+		start := strings.LastIndexByte(table[:from+(to-from)/2], '\n') + 1
+		line, _, _ := strings.Cut(table[start:], "\n")
 		name, rest, _ := strings.Cut(line, " ")
 		switch c := strings.Compare(owner, name); {
 		case c == 0:
