@@ -95,7 +95,7 @@ func (a *app) root() *cobra.Command {
 	})
 	root.AddCommand(
 		a.initCommand(), a.serveCommand(), a.demoCommand(), a.loadCommand(), a.statusCommand(), a.networkCommand(), a.syncCommand(), a.backupCommand(), a.restoreCommand(), a.serviceCommand(), a.auditCommand(),
-		a.conflictCommand(), a.parkedCommand(), a.childCommand(), a.deviceCommand(), a.carryCommand(), a.explainCommand(), a.verifyCommand(), a.doctorCommand(),
+		a.chartsCommand(), a.conflictCommand(), a.parkedCommand(), a.childCommand(), a.deviceCommand(), a.carryCommand(), a.explainCommand(), a.verifyCommand(), a.doctorCommand(),
 		a.supportCommand(), a.engineCommand(), a.configCommand(), a.versionCommand(),
 	)
 	return root

@@ -38,6 +38,11 @@ func TestLoadAndLook(t *testing.T) {
 		if s.Node.Name != "a" || s.Counts.Resources["Patient"] != 300 {
 			t.Errorf("got status %+v", s)
 		}
+		var c control.Charts
+		m.value(t, &c, "charts")
+		if len(c.Day) != 24 || len(c.Month) != 30 || c.Month[28].Changes+c.Month[29].Changes != 300 {
+			t.Errorf("got charts %+v", c)
+		}
 		var e control.Explanation
 		m.value(t, &e, "explain", "Patient/p7")
 		if !e.Exists || len(e.History) != 1 || len(e.Audit) == 0 {
@@ -48,7 +53,7 @@ func TestLoadAndLook(t *testing.T) {
 		if len(records) != 1 || records[0].Key.String() != "Patient/p7" {
 			t.Errorf("got audit %+v", records)
 		}
-		for _, c := range []string{"status", "explain Patient/p7", "audit --failed", "audit --passes", "conflict list --open", "parked list", "child list", "doctor", "config print", "version"} {
+		for _, c := range []string{"status", "explain Patient/p7", "audit --failed", "audit --passes", "conflict list --open", "parked list", "child list", "doctor", "config print", "version", "charts", "charts --month"} {
 			if out := m.must(t, strings.Fields(c)...); strings.TrimSpace(out) == "" {
 				t.Errorf("%s printed nothing", c)
 			}
