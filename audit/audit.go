@@ -24,6 +24,11 @@ const (
 	Device   Operation = "DEVICE" // a device began a session, or acknowledged what it got
 )
 
+// Operations returns all operations.
+func Operations() []Operation {
+	return []Operation{Pull, Push, Receive, Local, Refuse, Admin, Diagnose, Device}
+}
+
 // Outcome says what became of it.
 type Outcome string
 
@@ -41,6 +46,11 @@ const (
 	Failed     Outcome = "failed"
 	Done       Outcome = "done"
 )
+
+// Outcomes returns all outcomes.
+func Outcomes() []Outcome {
+	return []Outcome{Applied, Already, Equal, Superseded, Decided, Deferred, Held, Parked, Refused, Failed, Done}
+}
 
 // Success reports whether the outcome leaves nothing to be done by anybody.
 func (o Outcome) Success() bool {

@@ -287,7 +287,7 @@ func (e *Engine) Released(ctx context.Context, link Link, pushes, pulls func(res
 				return err
 			}
 			for _, p := range parked {
-				if err := tx.DropParked(p.UUID); err != nil {
+				if err := tx.DropParked(p); err != nil {
 					return err
 				}
 				tx.Audit(audit.Record{

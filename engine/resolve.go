@@ -1,12 +1,15 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/tributary-sync/tributary/audit"
 	"github.com/tributary-sync/tributary/feed"
@@ -25,15 +28,18 @@ const (
 	KeepIncoming Choice = "incoming"
 )
 
-// Resolution is a person's decision about an open conflict or a hold: one of Choice, Document, Fields and Rule.
+// Resolution is a person's decision about an open conflict or a hold: one of Choice, Document, Rule, and Fields with Values.
 type Resolution struct {
 	Choice   Choice            `json:"choice,omitempty"`
 	Document json.RawMessage   `json:"document,omitempty"` // the resource as it is to be
 	Fields   map[string]Choice `json:"fields,omitempty"`   // by the path of a difference; all others as a merge has them
-	Rule     reconcile.Policy  `json:"rule,omitempty"`
-	Basis    string            `json:"basis,omitempty"`  // store.Conflict.Basis of what was looked at; a Document needs it
-	Remark   string            `json:"remark,omitempty"` // why
-	DryRun   bool              `json:"dryRun,omitempty"` // for a Rule: write nothing
+	// Values are elements as they are to be, by the path of a difference, where neither copy has them right.
+	Values map[string]json.RawMessage `json:"values,omitempty"`
+	Rule   reconcile.Policy           `json:"rule,omitempty"`
+	Held   bool                       `json:"held,omitempty"`   // for a Rule: the copies that are held, too
+	Basis  string                     `json:"basis,omitempty"`  // store.Conflict.Basis of what was looked at; a Document needs it
+	Remark string                     `json:"remark,omitempty"` // why
+	DryRun bool                       `json:"dryRun,omitempty"` // for a Rule: write nothing
 }
 
 // Resolved is what became of a conflict.
@@ -65,7 +71,7 @@ func (e *Engine) Resolve(ctx context.Context, name string, r Resolution, actor s
 
 func (r Resolution) valid() error {
 	ways := 0
-	for _, is := range []bool{r.Choice != "", r.Document != nil, len(r.Fields) > 0, r.Rule != ""} {
+	for _, is := range []bool{r.Choice != "", r.Document != nil, len(r.Fields)+len(r.Values) > 0, r.Rule != ""} {
 		if is {
 			ways++
 		}
@@ -75,8 +81,8 @@ func (r Resolution) valid() error {
 		return syncerr.New(syncerr.Usage, "resolve conflict", "say one of: local, incoming, a document, fields, a rule")
 	case r.Choice != "" && r.Choice != KeepLocal && r.Choice != KeepIncoming:
 		return syncerr.New(syncerr.Usage, "resolve conflict", "%.40q is neither local nor incoming", r.Choice)
-	case r.Document != nil && r.Basis == "":
-		return syncerr.New(syncerr.Usage, "resolve conflict", "a document needs the basis on which it was made").
+	case (r.Document != nil || len(r.Values) > 0) && r.Basis == "":
+		return syncerr.New(syncerr.Usage, "resolve conflict", "a document, and a value of one's own, need the basis on which they were made").
 			WithHint("`tributary conflict show` prints it; it says that nobody changed the record meanwhile")
 	case r.Rule != "":
 		if _, err := reconcile.ParsePolicy(string(r.Rule)); err != nil || r.Rule == reconcile.Defer {
@@ -219,7 +225,7 @@ func (a *acceptance) chosen(row *store.Conflict, r Resolution, op string) (*auth
 		body = r.Document
 	default:
 		var err error
-		if body, err = fields(*row, r.Fields, op); err != nil {
+		if body, err = fields(*row, r, op); err != nil {
 			return nil, err
 		}
 	}
@@ -236,20 +242,31 @@ func (a *acceptance) chosen(row *store.Conflict, r Resolution, op string) (*auth
 }
 
 // fields merges the two copies with a person's choices.
-func fields(row store.Conflict, choices map[string]Choice, op string) ([]byte, error) {
+func fields(row store.Conflict, r Resolution, op string) ([]byte, error) {
 	if row.Local.Deleted || row.Incoming.Deleted {
 		return nil, syncerr.New(syncerr.Invalid, op, "one side deleted it, so there are no fields to choose").WithHint("Choose local or incoming")
 	}
-	open := maps.Clone(choices)
-	body, clashes := reconcile.MergeChoosing(row.AncestorContent, row.LocalContent, row.IncomingContent, func(d reconcile.Difference) reconcile.Side {
-		delete(open, d.Path)
-		switch choices[d.Path] {
-		case KeepLocal:
-			return reconcile.Left
-		case KeepIncoming:
-			return reconcile.Right
+	open := map[string]bool{}
+	values := map[string][]byte{}
+	for path := range r.Fields {
+		open[path] = true
+	}
+	for path, value := range r.Values {
+		v := jsontext.Value(bytes.Clone(value))
+		if err := v.Compact(); err != nil || v.Kind() == 'n' {
+			return nil, syncerr.New(syncerr.Invalid, op, "what %.100s is to be is not JSON", path).WithHint("Write a text in quotation marks, a number without; to remove the element, choose the copy that has none")
 		}
-		return reconcile.Neither
+		open[path], values[path] = true, v
+	}
+	body, clashes := reconcile.MergeWith(row.AncestorContent, row.LocalContent, row.IncomingContent, func(d reconcile.Difference) (reconcile.Side, []byte) {
+		delete(open, d.Path)
+		switch r.Fields[d.Path] {
+		case KeepLocal:
+			return reconcile.Left, values[d.Path]
+		case KeepIncoming:
+			return reconcile.Right, values[d.Path]
+		}
+		return reconcile.Neither, values[d.Path]
 	})
 	if len(open) > 0 {
 		return nil, syncerr.New(syncerr.Invalid, op, "the two copies do not differ at %s", strings.Join(slices.Sorted(maps.Keys(open)), ", ")).
@@ -298,11 +315,31 @@ func (e *Engine) ResolveByRule(ctx context.Context, resourceType string, r Resol
 		return nil, err
 	}
 	var out []Resolved
+	names := make([]string, 0, len(open))
 	for _, c := range open {
+		names = append(names, c.UUID)
+	}
+	if r.Held {
+		held, err := e.store.Held(ctx, 0)
+		if err != nil {
+			return nil, err
+		}
+		seen := map[fhir.Key]bool{}
+		for _, c := range open {
+			seen[c.Key] = true // an open conflict comes before the holds of its key
+		}
+		for _, h := range held {
+			if !seen[h.Key] {
+				open, names = append(open, HeldConflict(h)), append(names, h.Key.String())
+			}
+			seen[h.Key] = true
+		}
+	}
+	for i, c := range open {
 		if resourceType != "" && c.Key.Type != resourceType {
 			continue
 		}
-		one, err := e.Resolve(ctx, c.UUID, r, actor)
+		one, err := e.Resolve(ctx, names[i], r, actor)
 		if syncerr.KindOf(err) == syncerr.NotFound { // somebody decided it meanwhile
 			continue
 		}

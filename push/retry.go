@@ -24,7 +24,7 @@ func (s *pass) retryParked(ctx context.Context) error {
 	if err != nil || len(due) == 0 {
 		return err
 	}
-	all, err := s.eng.Store().Parked(ctx, store.ParkedFilter{Direction: "push", Peer: "parent"})
+	all, err := s.eng.Store().Parked(ctx, store.ParkedFilter{Direction: "push", Peer: "parent", Waiting: true})
 	if err != nil {
 		return err
 	}

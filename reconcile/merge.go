@@ -41,6 +41,11 @@ func Merge(ancestor, left, right []byte) (merged []byte, clashes []Difference) {
 // MergeChoosing is Merge where pick chooses a side for elements, or Neither to leave it as Merge has it. pick is asked about each
 // element in which the copies differ; clashes are those for which it made no choice.
 func MergeChoosing(ancestor, left, right []byte, pick func(Difference) Side) (merged []byte, clashes []Difference) {
+	return MergeWith(ancestor, left, right, func(d Difference) (Side, []byte) { return pick(d), nil })
+}
+
+// MergeWith is MergeChoosing where pick may also return the element as it is to be, as compact JSON, instead of a side.
+func MergeWith(ancestor, left, right []byte, pick func(Difference) (Side, []byte)) (merged []byte, clashes []Difference) {
 	merged, m := merge(ancestor, left, right, pick, true)
 	return merged, m.clashes
 }
@@ -56,7 +61,7 @@ type merger struct {
 	swapped bool
 	blind   bool // there is no ancestor
 	detail  bool // look at what one side alone changed, too
-	pick    func(Difference) Side
+	pick    func(Difference) (Side, []byte)
 	found   []Difference                // where there is detail
 	clashes []Difference                // without a choice
 	names   map[string]map[string]label // by type, then as JSON writes them
@@ -76,7 +81,7 @@ func (p place) element(name string, critical bool) place {
 	return place{p.path + "." + name, p.critical || critical}
 }
 
-func merge(ancestor, left, right []byte, pick func(Difference) Side, detail bool) ([]byte, *merger) {
+func merge(ancestor, left, right []byte, pick func(Difference) (Side, []byte), detail bool) ([]byte, *merger) {
 	m := &merger{
 		swapped: bytes.Compare(left, right) > 0, blind: ancestor == nil, detail: detail, pick: pick,
 		names: map[string]map[string]label{}, groups: map[string][]fhir.Group{},
@@ -156,18 +161,19 @@ func (m *merger) settle(at place, a, l, r elem, bound bool) elem {
 	} else if !d.Clash {
 		side = Right
 	}
-	told := d
+	told, own := d, []byte(nil)
 	if m.swapped {
 		told.Left, told.Right, told.Path = d.Right, d.Left, swapPath(d.Path)
 		byLeft, byRight = byRight, byLeft
 	}
 	told.Words = words(a, told, byLeft, byRight, m.blind, bound)
 	if m.pick != nil {
-		switch m.pick(told) {
-		case Left:
-			side = m.side(Left)
-		case Right:
-			side = m.side(Right)
+		var picked Side
+		switch picked, own = m.pick(told); {
+		case own != nil:
+			side = Left
+		case picked == Left || picked == Right:
+			side = m.side(picked)
 		}
 	}
 	if side == Neither {
@@ -176,7 +182,10 @@ func (m *merger) settle(at place, a, l, r elem, bound bool) elem {
 	if m.detail {
 		m.found = append(m.found, told)
 	}
-	if side == Right {
+	switch {
+	case own != nil:
+		return elem{raw: own}
+	case side == Right:
 		return r
 	}
 	return l

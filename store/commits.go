@@ -154,6 +154,7 @@ func (s *Store) once(group []*write) (wrote bool, err error) {
 		return false, err
 	}
 	t.keep()
+	t.keepClasses()
 	if err := t.point("committed"); err != nil {
 		for _, w := range group {
 			w.err = err

@@ -210,25 +210,31 @@ func TestConformanceParked(t *testing.T) {
 		if a, b, c := due(start+77*minute-1), due(start+77*minute), due(start+200*minute); a != 0 || b != 1 || c != 2 {
 			t.Errorf("%d, %d, %d are due", a, b, c)
 		}
-		w.do(func(tx *store.Tx) error {
-			none, err1 := tx.RetryNow("no such uuid")
-			one, err2 := tx.RetryNow(second.UUID)
-			if none != 0 || one != 1 || err1 != nil || err2 != nil {
-				t.Errorf("retry now: %d, %d, %v, %v", none, one, err1, err2)
-			}
-			return nil
-		})
+		w.do(func(tx *store.Tx) error { return tx.RetryNow(second) })
 		if n := due(w.millis.Load()); n != 1 {
 			t.Errorf("%d are due after one was asked for", n)
 		}
-		w.do(func(tx *store.Tx) error {
-			if n, err := tx.RetryNow(""); n != 2 || err != nil {
-				t.Errorf("retry all: %d, %v", n, err)
+		w.do(func(tx *store.Tx) error { return tx.GiveUp(second, "nurse", "made twice") })
+		if n, m := due(w.millis.Load()), due(start+900*minute); n != 0 || m != 1 {
+			t.Errorf("%d are due now and %d ever, after one was given up", n, m)
+		}
+		other.NextRetry = 0
+		again := park(other) // it was tried all the same, and refused: it stays given up
+		if g := again.GivenUp; again.UUID != second.UUID || again.Attempts != 2 || g == nil || *g != (store.GivenUp{By: "nurse", At: w.millis.Load(), Why: "made twice"}) {
+			t.Errorf("the same version again: %+v %+v", again, g)
+		}
+		later := other
+		later.Stamp = stampBy(version.Version{Replica: far, Tick: 5}, version.Version{Replica: far, Tick: 4})
+		if fresh := park(later); fresh.GivenUp != nil || fresh.UUID == second.UUID || fresh.Attempts != 1 {
+			t.Errorf("a later version of what was given up: %+v", fresh)
+		}
+		third := park(later)
+		w.do(func(tx *store.Tx) error { return tx.GiveUp(third, "nurse", "again") })
+		w.do(func(tx *store.Tx) error { return tx.TakeUp(third) })
+		for _, f := range []store.ParkedFilter{{Waiting: true}, {}} {
+			if got, err := w.Parked(t.Context(), f); err != nil || len(got) != 2 {
+				t.Errorf("%+v after it was taken up: %d, %v", f, len(got), err)
 			}
-			return nil
-		})
-		if n := due(w.millis.Load()); n != 2 {
-			t.Errorf("%d are due after all were asked for", n)
 		}
 		w.do(func(tx *store.Tx) error {
 			if was, err := tx.Unpark("district", "pull", p.Key, version.Vector{{Replica: far, Tick: 3}, {Replica: further, Tick: 9}}); was || err != nil {

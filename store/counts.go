@@ -12,6 +12,7 @@ type Counts struct {
 	Deleted   int64            `json:"deleted"`
 	Changes   int64            `json:"changes"` // position of the newest change
 	Parked    int64            `json:"parked"`
+	GivenUp   int64            `json:"givenUp"` // parked as well, but not tried any more: a person gave them up
 	Held      int64            `json:"held"`
 	Open      int64            `json:"openConflicts"`
 	Conflicts int64            `json:"conflicts"`
@@ -48,7 +49,8 @@ func (s *Store) Counts(ctx context.Context) (Counts, error) {
 			into *int64
 			stmt string
 		}{
-			{&c.Parked, "SELECT COUNT(*) FROM sync_parked"},
+			{&c.Parked, "SELECT COUNT(*) - (SELECT COUNT(*) FROM sync_given_up) FROM sync_parked"},
+			{&c.GivenUp, "SELECT COUNT(*) FROM sync_given_up"},
 			{&c.Held, "SELECT COUNT(*) FROM sync_held"},
 			{&c.Open, "SELECT COUNT(*) FROM sync_conflict WHERE status = 'open'"},
 			{&c.Conflicts, "SELECT COUNT(*) FROM sync_conflict"},

@@ -31,6 +31,7 @@ type dialect struct {
 	rows   []int                              // rows that a multi-row INSERT may carry, the most first, 1 last
 	ignore string                             // INSERT that leaves an existing row alone
 	update func(key, columns string) string   // end of an INSERT that sets these columns of an existing row
+	widen  string                             // end of an INSERT that widens first_at and last_at of an existing block
 }
 
 func dialectOf(name string) (dialect, error) {
@@ -42,6 +43,7 @@ func dialectOf(name string) (dialect, error) {
 				return "SQLite " + scalar(ctx, g, "SELECT sqlite_version()")
 			},
 			retry: func(error) bool { return false }, ignore: "INSERT OR IGNORE",
+			widen: " ON CONFLICT (block) DO UPDATE SET first_at = MIN(first_at, excluded.first_at), last_at = MAX(last_at, excluded.last_at)",
 			update: func(key, columns string) string {
 				return " ON CONFLICT (" + key + ") DO UPDATE SET " + assign(columns, "excluded.", "")
 			},
@@ -51,6 +53,7 @@ func dialectOf(name string) (dialect, error) {
 			name: "mysql", open: openMySQL, check: checkMySQL, kind: kindMySQL, rows: []int{100, 10, 3, 1},
 			server: func(ctx context.Context, g *gorm.DB) string { return scalar(ctx, g, "SELECT VERSION()") },
 			retry:  retryMySQL, ignore: "INSERT IGNORE",
+			widen:  " ON DUPLICATE KEY UPDATE first_at = LEAST(first_at, VALUES(first_at)), last_at = GREATEST(last_at, VALUES(last_at))",
 			update: func(_, columns string) string { return " ON DUPLICATE KEY UPDATE " + assign(columns, "VALUES(", ")") },
 			// One writer at a time, also across processes: whoever holds the sequence gives the next number, and a transaction
 			// that has not this row yet holds no other lock, so there is nothing to deadlock with.

@@ -13,7 +13,7 @@ import (
 // pending is what writers left in memory, to be written in few statements.
 type pending struct {
 	log     [][]any
-	audits  [][]any
+	audits  []pendingAudit
 	touched map[fhir.Key]*touch
 	order   []fhir.Key
 	raised  map[string]bool  // counters
@@ -148,7 +148,7 @@ func (t *transaction) writeOut(p pending) error {
 	if err := t.insert(t.store.dialect.ignore+" INTO resource_seen (type, replica, tick, id)", "", 4, seen); err != nil {
 		return err
 	}
-	if err := t.insert("INSERT INTO sync_audit_message ("+auditColumns+")", "", 23, p.audits); err != nil {
+	if err := t.writeAudits(&p); err != nil {
 		return err
 	}
 	return t.writeCounters(p)

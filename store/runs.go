@@ -37,9 +37,24 @@ func (tx *Tx) SaveRun(r audit.Run) error {
 // Runs returns the newest passes of a direction ("" for both), newest first.
 func (s *Store) Runs(ctx context.Context, direction string, limit int) ([]audit.Run, error) {
 	d := s.direct(ctx)
+	out, err := d.runs("WHERE ? IN ('', direction) ORDER BY started DESC, id DESC LIMIT ?", direction, limit)
+	return out, s.dialect.wrap("read runs", err)
+}
+
+// Run returns one pass; false where there is none.
+func (s *Store) Run(ctx context.Context, id string) (audit.Run, bool, error) {
+	d := s.direct(ctx)
+	out, err := d.runs("WHERE id = ?", id)
+	if err != nil || len(out) == 0 {
+		return audit.Run{}, false, s.dialect.wrap("read run", err)
+	}
+	return out[0], true, nil
+}
+
+func (q *query) runs(where string, args ...any) ([]audit.Run, error) {
 	var out []audit.Run
-	err := d.each("SELECT id, direction, peer, started, finished, outcome, events_read, applied, skipped, held, parked, bytes_in, bytes_out, error "+
-		"FROM sync_run WHERE ? IN ('', direction) ORDER BY started DESC, id DESC LIMIT ?", []any{direction, limit}, func(rows *sql.Rows) error {
+	err := q.each("SELECT id, direction, peer, started, finished, outcome, events_read, applied, skipped, held, parked, bytes_in, bytes_out, error "+
+		"FROM sync_run "+where, args, func(rows *sql.Rows) error {
 		var r audit.Run
 		var started string
 		var finished sql.NullString
@@ -51,7 +66,7 @@ func (s *Store) Runs(ctx context.Context, direction string, limit int) ([]audit.
 		out = append(out, r)
 		return nil
 	})
-	return out, s.dialect.wrap("read runs", err)
+	return out, err
 }
 
 // Position is how far a reader has come in a log. Scope is what it read for: a changed scope starts anew. Backlog is how many

@@ -124,7 +124,7 @@ func (tx *Tx) UnparkServer(server, direction string, k fhir.Key) error {
 	if !tx.t.anyParked {
 		return nil
 	}
-	return tx.exec("DELETE FROM sync_parked WHERE peer = ? AND direction = ? AND type = ? AND id = ?", server, direction, k.Type, k.ID)
+	return tx.unpark(server, direction, k)
 }
 
 // serverReplica is the name of the fact that holds under which replica a server's changes stand.

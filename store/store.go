@@ -53,6 +53,7 @@ type Store struct {
 	group commits
 	// Used by write transactions, of which one runs at a time.
 	insertions map[insertKey]string
+	classes    map[int64]bool // of audit rows, which the database is known to have; used by the transaction that writes
 	kept       *keptCounters
 	packer     packer
 

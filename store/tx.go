@@ -30,7 +30,8 @@ type transaction struct {
 	counters     map[string]uint64
 	ticks        map[minting]uint64
 	current      map[fhir.Key]*Current
-	identity     *Identity // taken on in this transaction, nil for the store's
+	identity     *Identity      // taken on in this transaction, nil for the store's
+	classes      map[int64]bool // of audit rows, which it wrote
 	wrote        bool
 	anyHeld      bool // false where the tables were empty when the transaction began: most need no look at them
 	anyParked    bool
@@ -100,19 +101,19 @@ func (t *transaction) start() error {
 		}
 	}
 	t.forget()
-	var sequence, revision uint64
+	var sequence, revision, audits uint64
 	at := "COALESCE((SELECT value FROM counter WHERE name = '%s'), 0), "
-	q := "SELECT " + strings.ReplaceAll(at, "%s", counterSequence) + strings.ReplaceAll(at, "%s", counterRevision)
+	q := "SELECT " + strings.ReplaceAll(at, "%s", counterSequence) + strings.ReplaceAll(at, "%s", counterRevision) + strings.ReplaceAll(at, "%s", counterAudit)
 	for i, table := range []string{"sync_held", "sync_conflict WHERE status = 'open'", "sync_parked", "knowledge_exception", "knowledge_forgotten"} {
 		if i > 0 {
 			q += ", "
 		}
 		q += "EXISTS (SELECT 1 FROM " + table + ")"
 	}
-	if err := t.pool.QueryRowContext(t.ctx, q).Scan(&sequence, &revision, &t.anyHeld, &t.anyOpen, &t.anyParked, &t.anyExcepted, &t.anyForgotten); err != nil {
+	if err := t.pool.QueryRowContext(t.ctx, q).Scan(&sequence, &revision, &audits, &t.anyHeld, &t.anyOpen, &t.anyParked, &t.anyExcepted, &t.anyForgotten); err != nil {
 		return err
 	}
-	t.counters[counterSequence], t.counters[counterRevision] = sequence, revision
+	t.counters[counterSequence], t.counters[counterRevision], t.counters[counterAudit] = sequence, revision, audits
 	t.kept = t.store.kept.at(sequence, revision)
 	return nil
 }

@@ -9,10 +9,10 @@ import (
 	"github.com/tributary-sync/tributary/fhir"
 )
 
-// EachParked gives what is parked of the link to the parent in a direction for a kind of reason to fn.
+// EachParked gives what is parked of the link to the parent in a direction for a kind of reason, and was not given up, to fn.
 func (s *Store) EachParked(ctx context.Context, direction, kind string, fn func(Parked) error) error {
 	d := s.direct(ctx)
-	err := d.each("SELECT "+parkedColumns+" FROM sync_parked WHERE peer = 'parent' AND direction = ? AND kind = ?", []any{direction, kind}, func(rows *sql.Rows) error {
+	err := d.each(parkedFrom+"WHERE peer = 'parent' AND direction = ? AND kind = ? AND given_up_at IS NULL", []any{direction, kind}, func(rows *sql.Rows) error {
 		p, err := scanParked(rows)
 		if err != nil {
 			return err
@@ -27,15 +27,11 @@ func (s *Store) ParkedOf(ctx context.Context, direction string, keys []fhir.Key)
 	d := s.direct(ctx)
 	var out []Parked
 	for _, k := range keys {
-		err := d.each("SELECT "+parkedColumns+" FROM sync_parked WHERE peer = 'parent' AND direction = ? AND type = ? AND id = ?", []any{direction, k.Type, k.ID},
-			func(rows *sql.Rows) error {
-				p, err := scanParked(rows)
-				out = append(out, p)
-				return err
-			})
+		found, err := d.parked("WHERE peer = 'parent' AND direction = ? AND type = ? AND id = ?", direction, k.Type, k.ID)
 		if err != nil {
 			return nil, s.dialect.wrap("read parked", err)
 		}
+		out = append(out, found...)
 	}
 	slices.SortStableFunc(out, func(a, b Parked) int {
 		return cmp.Or(cmp.Compare(a.Unit, b.Unit), cmp.Compare(a.Cursor.Seq, b.Cursor.Seq))
