@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/tributary-sync/tributary/audit"
 	"github.com/tributary-sync/tributary/control"
 	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/syncerr"
@@ -27,13 +26,15 @@ func (s *Server) registerControl(mux *http.ServeMux) {
 		"GET /control/v1/network":                   s.controlNetwork,
 		"GET /control/v1/charts":                    s.controlCharts,
 		"GET /control/v1/runs":                      s.controlRuns,
+		"GET /control/v1/runs/{id}":                 s.controlRun,
 		"GET /control/v1/audit":                     s.controlAudit,
+		"GET /control/v1/audit/{id}":                s.controlAuditRecord,
 		"GET /control/v1/conflicts":                 s.controlConflicts,
 		"GET /control/v1/conflicts/{uuid}":          s.controlConflict,
 		"POST /control/v1/conflicts/{uuid}/resolve": s.controlResolve,
 		"POST /control/v1/conflicts/resolve":        s.controlResolveByRule,
 		"GET /control/v1/parked":                    s.controlParked,
-		"POST /control/v1/parked/retry":             s.controlRetry,
+		"POST /control/v1/parked/{what}":            s.controlReconsider,
 		"GET /control/v1/held":                      s.controlHeld,
 		"GET /control/v1/children":                  s.controlChildren,
 		"POST /control/v1/children":                 s.controlAddChild,
@@ -161,25 +162,6 @@ func (s *Server) controlRuns(w http.ResponseWriter, r *http.Request) error {
 	return answer(w, http.StatusOK, v, err)
 }
 
-func (s *Server) controlAudit(w http.ResponseWriter, r *http.Request) error {
-	q := r.URL.Query()
-	query := audit.Query{
-		Operation: audit.Operation(q.Get("operation")), Outcome: audit.Outcome(q.Get("outcome")), Failures: q.Get("failures") == "true",
-		Type: q.Get("type"), ID: q.Get("id"), Run: q.Get("run"), Peer: q.Get("peer"),
-	}
-	var err error
-	if query.Limit, err = limitOf(q); err != nil {
-		return err
-	}
-	for name, into := range map[string]*int64{"from": &query.From, "to": &query.To, "before": &query.Before} {
-		if *into, err = number(q, name); err != nil {
-			return err
-		}
-	}
-	v, err := s.control(r).Audit(r.Context(), query)
-	return answer(w, http.StatusOK, v, err)
-}
-
 func (s *Server) controlConflicts(w http.ResponseWriter, r *http.Request) error {
 	limit, err := limitOf(r.URL.Query())
 	if err != nil {
@@ -217,30 +199,6 @@ func (s *Server) controlResolveByRule(w http.ResponseWriter, r *http.Request) er
 	}
 	v, err := s.control(r).ResolveByRule(r.Context(), call.Type, call.Resolution)
 	return answer(w, http.StatusOK, v, err)
-}
-
-func (s *Server) controlParked(w http.ResponseWriter, r *http.Request) error {
-	limit, err := limitOf(r.URL.Query())
-	if err != nil {
-		return err
-	}
-	key, err := keyOf(r.URL.Query())
-	if err != nil {
-		return err
-	}
-	v, err := s.control(r).Parked(r.Context(), control.ParkedQuery{Direction: r.URL.Query().Get("direction"), Key: key, Limit: limit})
-	return answer(w, http.StatusOK, v, err)
-}
-
-func (s *Server) controlRetry(w http.ResponseWriter, r *http.Request) error {
-	var call struct {
-		UUID string `json:"uuid"`
-	}
-	if err := readCall(w, r, &call); err != nil {
-		return err
-	}
-	n, err := s.control(r).RetryParked(r.Context(), call.UUID)
-	return answer(w, http.StatusOK, map[string]int{"retried": n}, err)
 }
 
 func (s *Server) controlBackup(w http.ResponseWriter, r *http.Request) error {

@@ -148,7 +148,33 @@ func TestControlOverHTTPIsTheSame(t *testing.T) {
 	same(t, "doctor", steady(ctx, there.Doctor), steady(ctx, here.Doctor))
 	same(t, "sync", func() ([]audit.Run, error) { return there.Sync(ctx, control.Push) }, func() ([]audit.Run, error) { return here.Sync(ctx, control.Push) })
 	same(t, "config", func() (string, error) { return there.ConfigText(ctx) }, func() (string, error) { return here.ConfigText(ctx) })
-	same(t, "retry", func() (int, error) { return there.RetryParked(ctx, "") }, func() (int, error) { return here.RetryParked(ctx, "") })
+	same(t, "retry", func() (int, error) { return there.RetryParked(ctx, control.ParkedChoice{All: true}) }, func() (int, error) { return here.RetryParked(ctx, control.ParkedChoice{All: true}) })
+
+	all, err := here.Audit(ctx, audit.Query{})
+	if err != nil || len(all) < 2 {
+		t.Fatal(len(all), err)
+	}
+	same(t, "an audit row", func() (control.ShownRecord, error) { return there.ShowAudit(ctx, all[1].ID) }, func() (control.ShownRecord, error) { return here.ShowAudit(ctx, all[1].ID) })
+	same(t, "no audit row", func() (control.ShownRecord, error) { return there.ShowAudit(ctx, 1<<40) }, func() (control.ShownRecord, error) { return here.ShowAudit(ctx, 1<<40) })
+	same(t, "no run", func() (audit.Run, error) { return there.RunRecord(ctx, "none") }, func() (audit.Run, error) { return here.RunRecord(ctx, "none") })
+	same(t, "give up", func() (int, error) { return there.GiveUpParked(ctx, control.ParkedChoice{UUID: "none", Why: "x"}) },
+		func() (int, error) { return here.GiveUpParked(ctx, control.ParkedChoice{UUID: "none", Why: "x"}) })
+	same(t, "take up", func() (int, error) { return there.TakeUpParked(ctx, control.ParkedChoice{All: true}) },
+		func() (int, error) { return here.TakeUpParked(ctx, control.ParkedChoice{All: true}) })
+	for _, limit := range []int{0, 1} {
+		var got []audit.Record
+		err := there.EachAudit(ctx, audit.Query{Limit: limit}, func(r audit.Record) error {
+			got = append(got, r)
+			return nil
+		})
+		want := len(all)
+		if limit > 0 {
+			want = limit
+		}
+		if err != nil || len(got) != want || got[0] != all[0] {
+			t.Errorf("each, at most %d: %d records, %v", limit, len(got), err)
+		}
+	}
 
 	open, err := there.Conflicts(ctx, control.ConflictQuery{})
 	if err != nil || len(open) != 1 {

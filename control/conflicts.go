@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"strings"
 
 	"github.com/tributary-sync/tributary/engine"
 	"github.com/tributary-sync/tributary/fhir"
@@ -33,6 +34,7 @@ type ElementDifference struct {
 	Ancestor string `json:"ancestor,omitempty"`
 	Local    string `json:"local,omitempty"`
 	Incoming string `json:"incoming,omitempty"`
+	Takes    string `json:"takes,omitempty"`    // which copy a merge takes by itself, "local" or "incoming"; empty where both sides changed it
 	Clash    bool   `json:"clash,omitempty"`    // both sides changed it
 	Critical bool   `json:"critical,omitempty"` // no rule decides it
 }
@@ -107,8 +109,16 @@ func (c *Control) Conflict(ctx context.Context, name string) (ShownConflict, err
 		return out, nil
 	}
 	for _, d := range reconcile.Differences(row.AncestorContent, row.LocalContent, row.IncomingContent) {
+		takes := ""
+		switch {
+		case d.Clash:
+		case strings.HasSuffix(d.Words, "on the right"): // the one side that changed it
+			takes = string(engine.KeepIncoming)
+		default:
+			takes = string(engine.KeepLocal)
+		}
 		out.Differences = append(out.Differences, ElementDifference{
-			Path: d.Path, Words: d.Words, Ancestor: string(d.Ancestor), Local: string(d.Left), Incoming: string(d.Right), Clash: d.Clash, Critical: d.Critical,
+			Takes: takes, Path: d.Path, Words: d.Words, Ancestor: string(d.Ancestor), Local: string(d.Left), Incoming: string(d.Right), Clash: d.Clash, Critical: d.Critical,
 		})
 	}
 	return out, nil

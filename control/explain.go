@@ -50,7 +50,7 @@ func (c *Control) Explain(ctx context.Context, key fhir.Key) (Explanation, error
 	if out.Conflicts, err = c.Conflicts(ctx, ConflictQuery{Key: key, Limit: explainRows}); err != nil {
 		return out, err
 	}
-	if out.Parked, err = c.Parked(ctx, ParkedQuery{Key: key, Limit: explainRows}); err != nil {
+	if out.Parked, err = c.Parked(ctx, ParkedQuery{State: ParkedAll, Key: key, Limit: explainRows}); err != nil {
 		return out, err
 	}
 	currents, err := st.Currents(ctx, []fhir.Key{key})
@@ -61,9 +61,29 @@ func (c *Control) Explain(ctx context.Context, key fhir.Key) (Explanation, error
 		return out, err
 	}
 	out.History, out.Audit, out.Held = orEmpty(out.History), orEmpty(out.Audit), orEmpty(out.Held)
+	if out.absent, err = c.absent(ctx, out); err != nil {
+		return out, err
+	}
+	if out.names, err = c.namesOf(ctx, out.Current); err != nil {
+		return out, err
+	}
+	out.Readers = orEmpty(c.readers(out, children))
 	out.Story = out.story(c.now())
 	out.Summary = texts(out.Story)
 	return out, nil
+}
+
+// namesOf returns the names of the nodes that a stamp names, their replicas where they have none.
+func (c *Control) namesOf(ctx context.Context, s *version.Stamp) (map[string]string, error) {
+	if s == nil {
+		return nil, nil
+	}
+	out := map[string]string{string(s.Author): string(s.Author), string(s.Version.Replica): string(s.Version.Replica)}
+	known, err := c.Names(ctx, s.Author, s.Version.Replica)
+	for replica, name := range known {
+		out[string(replica)] = name
+	}
+	return out, err
 }
 
 func history(r *store.Reader, key fhir.Key, children []store.Participant) ([]HistoryRow, error) {
@@ -73,7 +93,7 @@ func history(r *store.Reader, key fhir.Key, children []store.Participant) ([]His
 	}
 	var authors []version.Replica
 	for _, v := range copies {
-		authors = append(authors, v.Stamp.Author)
+		authors = append(authors, v.Stamp.Author, v.Stamp.Version.Replica)
 	}
 	known, err := r.Names(authors)
 	if err != nil {
@@ -97,6 +117,11 @@ func history(r *store.Reader, key fhir.Key, children []store.Participant) ([]His
 			Seq: v.Seq, Version: v.Stamp.Version, Action: v.Action, Committed: v.Committed, Author: v.Stamp.Author, By: by, Authored: v.Stamp.Authored,
 		}
 		out[i].From, out[i].Source = source(row.Source, children)
+		if v.Stamp.Origin != v.Stamp.Version { // a decision has the origin of the copy that won (DESIGN.md 4.2)
+			if out[i].Decided = names[v.Stamp.Version.Replica]; out[i].Decided == "" {
+				out[i].Decided = string(v.Stamp.Version.Replica)
+			}
+		}
 	}
 	return out, nil
 }

@@ -43,6 +43,52 @@ func (c *Control) Audit(ctx context.Context, q audit.Query) ([]audit.Record, err
 	return orEmpty(out), err
 }
 
+// exportPage is how many records are read at once for one who takes all.
+const exportPage = 1000
+
+// EachAudit gives the records that q selects to fn, newest first, until it returns an error: at most q.Limit, all of them where it is 0. They
+// are read in pages, so that nothing is held for as long as somebody takes them.
+func (c *Control) EachAudit(ctx context.Context, q audit.Query, fn func(audit.Record) error) error {
+	for left := q.Limit; ; {
+		q.Limit = exportPage
+		if left > 0 {
+			q.Limit = min(left, exportPage)
+		}
+		page, err := c.Audit(ctx, q)
+		if err != nil {
+			return err
+		}
+		for _, r := range page {
+			if err := fn(r); err != nil {
+				return err
+			}
+		}
+		if left -= len(page); len(page) < q.Limit || left == 0 {
+			return nil
+		}
+		q.Before = page[len(page)-1].ID
+	}
+}
+
+// AuditRecord returns the record with an id, a NotFound error where there is none.
+func (c *Control) AuditRecord(ctx context.Context, id int64) (audit.Record, error) {
+	r, ok, err := c.eng.Store().AuditRecord(ctx, id)
+	if err == nil && !ok {
+		err = syncerr.New(syncerr.NotFound, "show audit", "there is no row %d", id).WithHint("Old rows are deleted after the time that audit.retention says")
+	}
+	sound(&r)
+	return r, err
+}
+
+// RunRecord returns one pass, a NotFound error where there is none, or none any more.
+func (c *Control) RunRecord(ctx context.Context, id string) (audit.Run, error) {
+	r, ok, err := c.eng.Store().Run(ctx, id)
+	if err == nil && !ok {
+		err = syncerr.New(syncerr.NotFound, "show run", "there is no run %.60q", id).WithHint("`tributary audit --passes` shows those that there are")
+	}
+	return r, err
+}
+
 // sound moves what a caller named and what is no key (a refused call for "Foo/..") to the details, because a key in JSON is
 // read back as one.
 func sound(r *audit.Record) {
@@ -52,35 +98,6 @@ func sound(r *audit.Record) {
 	named := strings.Trim(r.Key.String(), "/")
 	r.Key = fhir.Key{}
 	r.Details = strings.TrimSuffix(named+": "+r.Details, ": ")
-}
-
-// Parked returns events that could not be applied or delivered, the longest waiting first.
-func (c *Control) Parked(ctx context.Context, q ParkedQuery) ([]Parked, error) {
-	switch q.Direction {
-	case "", Pull, Push, "receive":
-	default:
-		return nil, syncerr.New(syncerr.Usage, "list parked", "%.40q is none of %s, %s and receive", q.Direction, Pull, Push)
-	}
-	out, err := c.eng.Store().Parked(ctx, store.ParkedFilter{Direction: q.Direction, Key: q.Key, Limit: bounded(q.Limit)})
-	return orEmpty(out), err
-}
-
-// RetryParked makes a parked event due at once, all of them where uuid is empty, and returns how many. The next pass tries
-// them. It returns a NotFound error where uuid names none.
-func (c *Control) RetryParked(ctx context.Context, uuid string) (int, error) {
-	n := 0
-	err := c.eng.Store().Write(ctx, func(tx *store.Tx) error {
-		var err error
-		if n, err = tx.RetryNow(uuid); err != nil || n == 0 {
-			return err
-		}
-		tx.Audit(audit.Record{Operation: audit.Admin, Outcome: audit.Done, Action: "RETRY", Peer: c.actor, Details: plural(n, "parked change is", "parked changes are") + " due at once"})
-		return nil
-	})
-	if err == nil && n == 0 && uuid != "" {
-		err = syncerr.New(syncerr.NotFound, "retry parked", "nothing is parked under %.60q", uuid).WithHint("`tributary parked list` shows what is")
-	}
-	return n, err
 }
 
 // Backup writes a consistent copy of the database to a new file on the node's machine while it runs. The errors are those of

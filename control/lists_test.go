@@ -159,15 +159,18 @@ func TestParked(t *testing.T) {
 	}
 	_, err = w.Parked(ctx, control.ParkedQuery{Direction: "up"})
 	wantKind(t, "another direction", err, syncerr.Usage)
-	_, err = w.RetryParked(ctx, "no-such")
+	_, err = w.RetryParked(ctx, control.ParkedChoice{UUID: "no-such"})
 	wantKind(t, "retry another", err, syncerr.NotFound)
 	w.clock.Add(time.Second)
+	if list[0].Cause != list[1].Cause || list[0].Like != 2 {
+		t.Errorf("one reason, two causes: %+v", list)
+	}
 	for _, x := range []struct {
-		uuid string
-		want int
-	}{{list[0].UUID, 1}, {"", 2}} {
-		if n, err := w.RetryParked(ctx, x.uuid); n != x.want || err != nil {
-			t.Errorf("retry %q: got %d, %v, want %d", x.uuid, n, err, x.want)
+		which control.ParkedChoice
+		want  int
+	}{{control.ParkedChoice{UUID: list[0].UUID}, 1}, {control.ParkedChoice{Cause: list[0].Cause}, 2}, {control.ParkedChoice{All: true}, 2}} {
+		if n, err := w.RetryParked(ctx, x.which); n != x.want || err != nil {
+			t.Errorf("retry %+v: got %d, %v, want %d", x.which, n, err, x.want)
 		}
 	}
 	list, err = w.Parked(ctx, control.ParkedQuery{})
@@ -178,8 +181,68 @@ func TestParked(t *testing.T) {
 		}
 	}
 	empty := newWorld(t, "")
-	if n, err := empty.RetryParked(ctx, ""); n != 0 || err != nil {
+	if n, err := empty.RetryParked(ctx, control.ParkedChoice{All: true}); n != 0 || err != nil {
 		t.Errorf("retry all of nothing: %d, %v", n, err)
+	}
+}
+
+// What is given up is not tried any more, is listed apart and in the audit, and can be taken up again.
+func TestGiveUp(t *testing.T) {
+	w, ctx := newWorld(t, ""), context.Background()
+	parent := open(t, w.clock, "district", reconcile.Defer)
+	for _, id := range []string{"1", "2", "3"} {
+		ev := edit(t, parent, id, "Banda")
+		ev.Content = []byte(`{"resourceType":"Patient","id":"` + id + `","name":[{"family":"somebody else"}]}`)
+		w.pull(parent, false, ev)
+	}
+	names := func(state string) (out string) {
+		list, err := w.Parked(ctx, control.ParkedQuery{State: state})
+		w.must(err)
+		for _, p := range list {
+			out += p.Key.ID
+		}
+		return out
+	}
+	list, err := w.Parked(ctx, control.ParkedQuery{})
+	w.must(err)
+	nurse := w.As("nurse")
+	_, err = nurse.GiveUpParked(ctx, control.ParkedChoice{UUID: list[0].UUID, Why: " "})
+	wantKind(t, "no reason", err, syncerr.Usage)
+	_, err = nurse.GiveUpParked(ctx, control.ParkedChoice{Why: "which?"})
+	wantKind(t, "nothing named", err, syncerr.Usage)
+	_, err = nurse.TakeUpParked(ctx, control.ParkedChoice{UUID: list[0].UUID})
+	wantKind(t, "take up what was not given up", err, syncerr.NotFound)
+	if n, err := nurse.GiveUpParked(ctx, control.ParkedChoice{UUID: list[0].UUID, Why: "made twice"}); n != 1 || err != nil {
+		t.Fatal(n, err)
+	}
+	if a, b, c := names(""), names(control.ParkedGivenUp), names(control.ParkedAll); a != "23" || b != "1" || c != "123" {
+		t.Errorf("waiting %s, given up %s, all %s", a, b, c)
+	}
+	given, err := w.Parked(ctx, control.ParkedQuery{State: control.ParkedGivenUp})
+	w.must(err)
+	if g := given[0].GivenUp; g == nil || g.By != "nurse" || g.Why != "made twice" || g.At != w.Now() {
+		t.Errorf("given up: %+v", g)
+	}
+	if n, err := w.RetryParked(ctx, control.ParkedChoice{All: true}); n != 2 || err != nil {
+		t.Errorf("a retry of all takes what was given up: %d, %v", n, err)
+	}
+	_, err = w.RetryParked(ctx, control.ParkedChoice{UUID: list[0].UUID})
+	wantKind(t, "retry what was given up", err, syncerr.NotFound)
+	records, err := w.Audit(ctx, audit.Query{Type: "Patient", ID: "1", Operation: audit.Admin})
+	w.must(err)
+	if len(records) != 1 || records[0].Action != "GIVE-UP" || records[0].Peer != "nurse" || !strings.Contains(records[0].Details, "made twice") {
+		t.Errorf("audit: %+v", records)
+	}
+	e, err := w.Explain(ctx, key("1"))
+	w.must(err)
+	if len(e.Parked) != 1 || e.Parked[0].GivenUp == nil {
+		t.Errorf("explain: %+v", e.Parked)
+	}
+	if n, err := nurse.TakeUpParked(ctx, control.ParkedChoice{UUID: list[0].UUID}); n != 1 || err != nil {
+		t.Fatal(n, err)
+	}
+	if a, b := names(""), names(control.ParkedGivenUp); a != "123" || b != "" {
+		t.Errorf("after taking up: waiting %s, given up %s", a, b)
 	}
 }
 

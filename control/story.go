@@ -9,7 +9,7 @@ func (e Explanation) story(now int64) []Sentence {
 	record := map[string]string{"record": e.Key.String()}
 	if e.Current == nil {
 		out := []Sentence{{Code: "never_here", Words: record, Text: "This node has never had a copy of " + e.Key.String() + "."}}
-		return append(out, e.pending()...)
+		return append(append(out, e.absent...), e.pending()...)
 	}
 	out := []Sentence{{Code: "here", Words: record, Text: "This node has a copy of " + e.Key.String() + "."}}
 	if !e.Exists {
@@ -39,6 +39,7 @@ func (e Explanation) story(now int64) []Sentence {
 		break
 	}
 	out = append(out, e.decided()...)
+	out = append(out, e.decidedElsewhere(e.names)...)
 	out = append(out, e.pending()...)
 	return append(out, e.upward()...)
 }
@@ -113,6 +114,12 @@ func (e Explanation) pending() []Sentence {
 		}
 		s.Text = "A change " + where + " after " + plural(p.Attempts, "attempt", "attempts") + ": " + p.Reason
 		out = append(out, s)
+		if g := p.GivenUp; g != nil {
+			out = append(out, Sentence{
+				Code: "given_up", Times: map[string]int64{"at": g.At}, Words: map[string]string{"person": g.By, "why": g.Why},
+				Text: g.By + " gave it up on " + UTC(g.At) + ", so it is not tried any more: " + g.Why,
+			})
+		}
 	}
 	for _, h := range e.Held {
 		s := Sentence{Code: "held", Text: "A newer copy from the parent waits here until the parent has decided between it and this node's own."}

@@ -12,7 +12,7 @@ import (
 type (
 	Counts   = store.Counts
 	Conflict = store.Conflict
-	Parked   = store.Parked
+	GivenUp  = store.GivenUp
 	Held     = store.Held
 	Interval = store.Interval
 )
@@ -154,11 +154,36 @@ type ConflictQuery struct {
 	Limit  int
 }
 
-// ParkedQuery selects parked events, the longest waiting first; zero fields select everything.
+// ParkedQuery selects parked events, the longest waiting first; zero fields select all that is tried again.
 type ParkedQuery struct {
+	State     string // ParkedWaiting (also where it is empty), ParkedGivenUp or ParkedAll
 	Direction string // pull, push or receive
 	Key       fhir.Key
+	UUID      string
+	Cause     string // Parked.Cause
 	Limit     int
+}
+
+// Which parked events are meant.
+const (
+	ParkedWaiting = "waiting"  // those that are tried again
+	ParkedGivenUp = "given-up" // those that a person gave up
+	ParkedAll     = "all"
+)
+
+// Parked is an event that could not be applied or delivered, with what it has in common with others.
+type Parked struct {
+	store.Parked
+	Cause string `json:"cause"` // the same for events that wait for the same reason
+	Like  int    `json:"like"`  // how many of the cause there are, with this one
+}
+
+// ParkedChoice says which parked events something is done to: one, those of a cause, or all.
+type ParkedChoice struct {
+	UUID  string `json:"uuid,omitempty"`
+	Cause string `json:"cause,omitempty"`
+	All   bool   `json:"all,omitempty"`
+	Why   string `json:"why,omitempty"` // the reason for giving up, without patient data
 }
 
 // Explanation is everything that a node knows of one resource, without its content.
@@ -177,6 +202,10 @@ type Explanation struct {
 	Conflicts []Conflict     `json:"conflicts"` // without contents
 	Parked    []Parked       `json:"parked"`
 	Held      []Held         `json:"held"`
+	Readers   []Reader       `json:"readers"` // the children, and how far each has come with the present version
+
+	absent []Sentence        // why it is not here
+	names  map[string]string // of replicas
 }
 
 // Whether the parent has the present version of a resource.
@@ -198,8 +227,9 @@ type HistoryRow struct {
 	Author    version.Replica `json:"author"`
 	By        string          `json:"by"` // the author's node name, else its replica
 	Authored  int64           `json:"authored"`
-	Source    string          `json:"source"` // who delivered it: this node, parent, or the name of a child
-	From      string          `json:"from"`   // the same as one of the From constants
+	Source    string          `json:"source"`            // who delivered it: this node, parent, or the name of a child
+	From      string          `json:"from"`              // the same as one of the From constants
+	Decided   string          `json:"decided,omitempty"` // the node which decided by it between two copies, empty for all other versions
 }
 
 // Who delivered a version.

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
+	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/tributary-sync/tributary/control"
@@ -17,6 +19,7 @@ const (
 	maxShown       = 200_000 // bytes of a copy
 	maxDifferences = 200     // rows
 	maxForm        = 4 << 10 // bytes
+	maxMerge       = 1 << 20 // bytes of the form of a merge
 )
 
 type conflictPage struct {
@@ -24,19 +27,32 @@ type conflictPage struct {
 	C                       control.ShownConflict
 	Basis                   string
 	Sentences               []string
-	Differences             []control.ElementDifference
+	Differences             []difference
+	Merge                   bool   // it can be merged field by field
+	Action                  string // where its forms go
 	MoreDifferences         string
 	NoDifference            string
 	LocalName, IncomingName string
 	Sides                   []side
+	Ancestor                *side // nil where there was none, or nobody knows it
+}
+
+// difference is an element with what a person may choose for it.
+type difference struct {
+	control.ElementDifference
+	Name   string // of its fields in the form
+	Text   bool   // its value is a text, which is written without quotation marks
+	Chosen string // what a merge takes by itself: local, incoming, or empty where a person has to say
 }
 
 // side is one of the two copies.
 type side struct {
 	Name, By, State, Class string
+	Version                string
 	Authored               when
 	Choice                 string // what its button chooses, empty where there is nothing to choose
 	Text, Empty            string
+	Open                   bool
 }
 
 func (w *Web) conflict(out http.ResponseWriter, r *http.Request) error {
@@ -53,7 +69,7 @@ func (w *Web) conflict(out http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	base.Title = base.t("conflict.title", "record", c.Key.String())
-	p := conflictPage{page: base, C: c, Basis: c.Basis, LocalName: base.t("conflict.ours"), IncomingName: base.t("conflict.theirs", "peer", base.peer(c.Peer, "who.another"))}
+	p := conflictPage{page: base, C: c, Basis: c.Basis, Action: conflictPath(c.UUID, c.Key), Merge: c.Basis != "", LocalName: base.t("conflict.ours"), IncomingName: base.t("conflict.theirs", "peer", base.peer(c.Peer, "who.another"))}
 	p.Sentences = p.conflictWords(c.Conflict)
 	p.Sides = []side{
 		p.sideOf(c.Conflict, p.LocalName, "local", c.Local, c.LocalContent, names),
@@ -66,11 +82,21 @@ func (w *Web) conflict(out http.ResponseWriter, r *http.Request) error {
 		p.NoDifference = p.t("conflict.no_two")
 	default:
 		p.NoDifference = p.t("conflict.same")
-		p.Differences = c.Differences
-		for i, d := range p.Differences {
-			p.Differences[i].Words = p.either("difference."+slug(d.Words), d.Words)
-			p.Differences[i].Ancestor, p.Differences[i].Local, p.Differences[i].Incoming = clip(d.Ancestor), clip(d.Local), clip(d.Incoming)
+		for i, d := range c.Differences {
+			x := difference{ElementDifference: d, Name: strconv.Itoa(i), Chosen: d.Takes}
+			x.Words = p.either("difference."+slug(d.Words), d.Words)
+			x.Text = strings.HasPrefix(d.Local+d.Incoming+d.Ancestor, `"`)
+			x.Ancestor, x.Local, x.Incoming = plain(d.Ancestor), plain(d.Local), plain(d.Incoming)
+			p.Differences = append(p.Differences, x)
 		}
+	}
+	p.Merge = p.Merge && len(p.Differences) > 0 && len(p.Differences) <= maxDifferences
+	if !c.Ancestor.IsZero() {
+		before := side{Name: p.t("conflict.ancestor"), Version: c.Ancestor.String(), Empty: p.t("conflict.not_stored")}
+		if c.AncestorContent != nil {
+			before.Text = p.pretty(c.AncestorContent)
+		}
+		p.Ancestor = &before
 	}
 	if more := len(p.Differences) - maxDifferences; more > 0 {
 		p.Differences = p.Differences[:maxDifferences]
@@ -109,7 +135,7 @@ func (p page) conflictWords(c control.Conflict) []string {
 }
 
 func (p page) sideOf(c control.Conflict, name, choice string, s version.Stamp, content []byte, names map[version.Replica]string) side {
-	out := side{Name: name, By: or(names[s.Author], string(s.Author)), Authored: p.when(s.Authored)}
+	out := side{Name: name, Version: s.Version.String(), By: or(names[s.Author], string(s.Author)), Authored: p.when(s.Authored)}
 	switch {
 	case c.Status != control.ConflictDecided:
 		out.Choice = choice
@@ -144,17 +170,63 @@ func (p page) pretty(content []byte) string {
 
 // resolve writes what a person chose.
 func (w *Web) resolve(out http.ResponseWriter, r *http.Request) error {
-	r.Body = http.MaxBytesReader(out, r.Body, maxForm)
+	r.Body = http.MaxBytesReader(out, r.Body, maxMerge)
 	if err := r.ParseForm(); err != nil {
 		return syncerr.New(syncerr.Invalid, "resolve conflict", "the form cannot be read: %w", err)
 	}
-	if _, err := w.ctl.As("dashboard").ResolveConflict(r.Context(), r.PathValue("uuid"), control.Resolution{
-		Choice: control.Choice(r.PostForm.Get("choice")), Basis: r.PostForm.Get("basis"), Remark: r.PostForm.Get("remark"),
-	}); err != nil {
+	choice := control.Resolution{Choice: control.Choice(r.PostForm.Get("choice")), Basis: r.PostForm.Get("basis"), Remark: r.PostForm.Get("remark")}
+	if choice.Choice == "merge" {
+		choice.Choice = ""
+		var err error
+		if choice.Fields, choice.Values, err = fieldChoices(r.PostForm); err != nil {
+			return err
+		}
+	}
+	done, err := w.ctl.As("dashboard").ResolveConflict(r.Context(), r.PathValue("uuid"), choice)
+	if err != nil {
 		return err
 	}
-	http.Redirect(out, r, "/conflicts/"+r.PathValue("uuid"), http.StatusSeeOther)
+	http.Redirect(out, r, conflictPath(done.UUID, done.Key), http.StatusSeeOther)
 	return nil
+}
+
+// fieldChoices reads what a person chose for each element: a copy, or a value of one's own. path.N names the element, take.N what was chosen,
+// value.N the value: JSON, or a text where text.N says so.
+func fieldChoices(f url.Values) (map[string]control.Choice, map[string]json.RawMessage, error) {
+	choices, values := map[string]control.Choice{}, map[string]json.RawMessage{}
+	for i := range maxDifferences {
+		n := strconv.Itoa(i)
+		path, value := f.Get("path."+n), strings.TrimSpace(f.Get("value."+n))
+		switch take := f.Get("take." + n); {
+		case path == "":
+		case take == "own" && value == "":
+			return nil, nil, syncerr.New(syncerr.Invalid, "resolve conflict", "%s: another value was chosen, and none was written", path)
+		case take == "own" && f.Get("text."+n) == "":
+			values[path] = json.RawMessage(value)
+		case take == "own":
+			text, err := json.Marshal(value)
+			if err != nil {
+				return nil, nil, err
+			}
+			values[path] = text
+		case take != "":
+			choices[path] = control.Choice(take)
+		}
+	}
+	return choices, values, nil
+}
+
+// plain writes a JSON value for people: a text without its quotation marks, anything else with a line for each member.
+func plain(value string) string {
+	var text string
+	if json.Unmarshal([]byte(value), &text) == nil {
+		return clip(text)
+	}
+	var b bytes.Buffer
+	if json.Indent(&b, []byte(value), "", "  ") != nil {
+		return clip(value)
+	}
+	return clip(b.String())
 }
 
 // clip cuts a value that is too long for a table.

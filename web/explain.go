@@ -37,11 +37,18 @@ type explainPage struct {
 	Conflicts []conflictRow
 	Parked    []parkedRow
 	Audit     []auditRow
+	Readers   []readerRow
+}
+
+type readerRow struct {
+	Name, State, Class string
+	Seen               when
 }
 
 type historyRow struct {
 	Committed, Authored         when
 	Action, Version, By, Source string
+	Decision                    string // it ended a conflict, by whose decision
 }
 
 func (w *Web) explain(out http.ResponseWriter, r *http.Request) error {
@@ -55,11 +62,28 @@ func (w *Web) explain(out http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	for _, h := range e.History {
+		decision := ""
+		if h.Decided != "" {
+			decision = p.t("explain.decided", "node", h.Decided)
+		}
 		p.History = append(p.History, historyRow{
+			Decision:  decision,
 			Committed: p.when(h.Committed), Authored: p.when(h.Authored), Action: p.either("action."+string(h.Action), string(h.Action)),
 			Version: p.t("explain.version", "seq", h.Seq, "version", h.Version.String()), By: h.By, Source: p.source(h),
 		})
 	}
+	for _, c := range e.Readers {
+		class := ""
+		if c.State == control.ReaderHas {
+			class = classOK
+		}
+		p.Readers = append(p.Readers, readerRow{Name: c.Name, State: p.t("reader." + c.State), Class: class, Seen: p.when(c.LastSeen)})
+	}
+	waiting, err := w.ctl.Conflicts(r.Context(), control.ConflictQuery{Status: control.ConflictHeld, Key: e.Key})
+	if err != nil {
+		return err
+	}
+	e.Conflicts = append(waiting, e.Conflicts...)
 	p.Conflicts, p.Parked, p.Audit = p.conflictRows(e.Conflicts), p.parkedRows(e.Parked), p.auditRows(e.Audit)
 	w.show(out, http.StatusOK, "explain", p)
 	return nil

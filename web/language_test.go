@@ -232,7 +232,7 @@ func TestPagesInFourLanguages(t *testing.T) {
 	}
 	contains(t, "the overview", w.in("fr", "/"), "Sans contact avec le site supérieur", "1 conflit attend qu’une personne décide", "dernier envoi il y a 2 min", "64 s")
 	contains(t, "the record", w.in("pt", "/explain/Patient/p-5"), "Esta unidade tem uma cópia de Patient/p-5.", "foi alterado aqui")
-	contains(t, "the conflict", w.in("es", "/conflicts/"+uuid), "Conservar esta copia", "difiere")
+	contains(t, "the conflict", w.in("es", "/conflicts/"+uuid), "Conservar la copia de este centro", "diferente")
 }
 
 func TestChoosingTheLanguageOfThePages(t *testing.T) {

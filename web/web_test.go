@@ -3,6 +3,7 @@ package web_test
 import (
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -12,7 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tributary-sync/tributary/audit"
 	"github.com/tributary-sync/tributary/control"
+	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/web"
 )
 
@@ -160,9 +163,9 @@ func TestNamesFromOutsideAreEscaped(t *testing.T) {
 func TestConflictPage(t *testing.T) {
 	w, uuid := busy(t, "clinic-a")
 	body := w.page("/conflicts/" + uuid)
-	contains(t, "the conflict", body, "AllergyIntolerance/0b7c4e9a-41d2-4c55-9a3e-6f0d2a7b8c91", ">AllergyIntolerance.code.text</td>", ">&#34;Penicillin&#34;</td>", ">&#34;Peanuts&#34;</td>", "made on both sides independently", "Keep this copy", "The copy from district-hospital",
+	contains(t, "the conflict", body, "AllergyIntolerance/0b7c4e9a-41d2-4c55-9a3e-6f0d2a7b8c91", ">AllergyIntolerance.code.text</span>", ">Penicillin</span>", ">Peanuts</span>", "made on both sides independently", "Keep this node&#39;s copy", "Keep the other copy", "The copy from district-hospital",
 		"Written at clinic-a", "Written at district-hospital", `&#34;criticality&#34;: &#34;high&#34;`)
-	if strings.Contains(body, ">AllergyIntolerance.criticality</td>") {
+	if strings.Contains(body, ">AllergyIntolerance.criticality</span>") {
 		t.Error("what is equal is listed as a difference")
 	}
 	post := func(choice, origin string) *httptest.ResponseRecorder {
@@ -177,19 +180,119 @@ func TestConflictPage(t *testing.T) {
 	if out := post("both", "http://clinic.example:8080"); out.Code != http.StatusBadRequest {
 		t.Errorf("another choice: status %d", out.Code)
 	}
-	contains(t, "the conflict", w.page("/conflicts/"+uuid), "Keep this copy")
+	contains(t, "the conflict", w.page("/conflicts/"+uuid), "Keep the other copy")
 	if out := post("incoming", "http://clinic.example:8080"); out.Code != http.StatusSeeOther || out.Header().Get("Location") != "/conflicts/"+uuid {
 		t.Errorf("status %d to %q", out.Code, out.Header().Get("Location"))
 	}
 	body = w.page("/conflicts/" + uuid)
 	contains(t, "the decided conflict", body, "The other copy was kept", "not chosen", "Penicillin")
-	if strings.Contains(body, "Keep this copy") {
+	if strings.Contains(body, "Keep the other copy") {
 		t.Error("a decided conflict can be decided again")
 	}
 	if out := post("local", "http://clinic.example:8080"); out.Code != http.StatusNotFound {
 		t.Errorf("decided twice: status %d", out.Code)
 	}
 	contains(t, "the list", w.page("/conflicts"), "None. Nobody has to decide anything.", "the other copy was kept")
+}
+
+// send posts a form of the page itself.
+func (w *world) send(path string, form url.Values) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(http.MethodPost, "http://clinic.example:8080"+path, strings.NewReader(form.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Origin", "http://clinic.example:8080")
+	return w.do(r)
+}
+
+// A person merges field by field, with a value of their own; what was looked at must be what stands.
+func TestMergeOnThePage(t *testing.T) {
+	w, uuid := busy(t, "clinic-a")
+	basis := regexp.MustCompile(`name="basis" value="(\w+)"`).FindStringSubmatch(w.page("/conflicts/" + uuid))[1]
+	form := url.Values{"choice": {"merge"}, "basis": {"000000"}, "path.0": {"AllergyIntolerance.code.text"}, "text.0": {"1"}, "take.0": {"own"}, "value.0": {"Tree nuts"}, "remark": {"she said so"}}
+	if out := w.send("/conflicts/"+uuid, form); out.Code != http.StatusConflict || !strings.Contains(out.Body.String(), "changed in the meantime") {
+		t.Errorf("of other copies: status %d\n%s", out.Code, out.Body)
+	}
+	form.Set("basis", basis)
+	form.Set("value.0", "")
+	if out := w.send("/conflicts/"+uuid, form); out.Code != http.StatusBadRequest {
+		t.Errorf("no value: status %d", out.Code)
+	}
+	form.Set("value.0", "Tree nuts")
+	if out := w.send("/conflicts/"+uuid, form); out.Code != http.StatusSeeOther || out.Header().Get("Location") != "/conflicts/"+uuid {
+		t.Fatalf("status %d\n%s", out.Code, out.Body)
+	}
+	contains(t, "the decided conflict", w.page("/conflicts/"+uuid), "was put together", "dashboard decided it", "She said so")
+	c, _, err := w.eng.Store().Get(t.Context(), fhir.Key{Type: "AllergyIntolerance", ID: "0b7c4e9a-41d2-4c55-9a3e-6f0d2a7b8c91"})
+	w.must(err)
+	if !strings.Contains(string(c.Body), `"text":"Tree nuts"`) {
+		t.Errorf("the record is %s", c.Body)
+	}
+}
+
+// A rule shows what it would do, and does it when it is told to.
+func TestRuleOnThePage(t *testing.T) {
+	w, uuid := busy(t, "clinic-a")
+	contains(t, "the preview", w.page("/conflicts/rule?rule=destination-wins"), "It would decide 1 conflict.", "Nothing was changed yet", "this node&#39;s copy was kept", "Decide them like this")
+	contains(t, "the preview of another type", w.page("/conflicts/rule?rule=destination-wins&type=Patient"), "It would decide 0 conflicts.")
+	contains(t, "the conflict", w.page("/conflicts/"+uuid), "Keep the other copy")
+	if out := w.send("/conflicts/rule", url.Values{"rule": {"destination-wins"}, "remark": {"agreed"}}); out.Code != http.StatusOK || !strings.Contains(out.Body.String(), "1 conflict was decided.") {
+		t.Errorf("status %d\n%s", out.Code, out.Body)
+	}
+	contains(t, "the decided conflict", w.page("/conflicts/"+uuid), "copy was kept", "Agreed")
+	if out := w.get("/conflicts/rule?rule=whoever"); out.Code != http.StatusBadRequest {
+		t.Errorf("a rule that is none: status %d", out.Code)
+	}
+}
+
+// What is set aside is tried again, given up for a reason, and taken up.
+func TestParkedPages(t *testing.T) {
+	w, _ := busy(t, "clinic-a")
+	list, err := w.ctl.Parked(t.Context(), control.ParkedQuery{})
+	w.must(err)
+	one := "/parked/" + list[0].UUID
+	contains(t, "the list", w.page("/parked"), `href="`+one+`"`, "By cause", `name="cause" value="`+list[0].Cause+`"`)
+	contains(t, "one", w.page(one), "Try again now", "Why give it up")
+	for _, step := range []struct{ do, why, says string }{
+		{"retry", "", "at the next round"},
+		{"give-up", "made twice", "given up by dashboard"},
+		{"take-up", "", "Why give it up"},
+	} {
+		if out := w.send("/parked", url.Values{"do": {step.do}, "uuid": {list[0].UUID}, "why": {step.why}}); out.Code != http.StatusSeeOther || out.Header().Get("Location") != one {
+			t.Fatalf("%s: status %d\n%s", step.do, out.Code, out.Body)
+		}
+		contains(t, step.do, w.page(one), step.says, step.why)
+	}
+	if out := w.send("/parked", url.Values{"do": {"give-up"}, "uuid": {list[0].UUID}}); out.Code != http.StatusBadRequest {
+		t.Errorf("without a reason: status %d", out.Code)
+	}
+	contains(t, "the activity", w.page("/audit?resource="+list[0].Key.String()), "gave up a change to", "took up again")
+	contains(t, "of the cause", w.page("/parked?cause="+list[0].Cause), "All that is set aside")
+	if out := w.get("/parked/none"); out.Code != http.StatusNotFound {
+		t.Errorf("what is not there: status %d", out.Code)
+	}
+}
+
+// A row and a round have pages of their own, and all filters stand in the address.
+func TestRowAndRunPages(t *testing.T) {
+	w, _ := busy(t, "clinic-a")
+	all, err := w.ctl.Audit(t.Context(), audit.Query{})
+	w.must(err)
+	for _, r := range all {
+		contains(t, "a row", w.page(fmt.Sprintf("/audit/%d", r.ID)), "What to do", r.UUID)
+	}
+	runs, err := w.ctl.Runs(t.Context(), "", 10)
+	w.must(err)
+	contains(t, "a round", w.page("/runs/"+runs[0].ID), runs[0].ID, "changes read", "received")
+	body := w.page("/audit?from=2026-01-01T00:00&to=2099-01-01&operation=LOCAL&outcome=applied&type=Observation&peer=nobody&run=x&resource=Observation/1")
+	contains(t, "the filters", body, `name="from" value="2026-01-01T00:00"`, `value="LOCAL" selected`, `value="applied" selected`, `value="nobody" selected`, `name="run" value="x"`, "format=csv", "Show everything")
+	for _, bad := range []string{"/audit?from=yesterday", "/audit?resource=x", "/audit?type=Nothing", "/audit/x", "/audit/export?format=xml"} {
+		if out := w.get(bad); out.Code != http.StatusBadRequest {
+			t.Errorf("%s: status %d", bad, out.Code)
+		}
+	}
+	out := w.get("/audit/export?format=csv&operation=LOCAL")
+	if lines := strings.Split(strings.TrimSpace(out.Body.String()), "\n"); out.Code != http.StatusOK || len(lines) < 3 || !strings.HasPrefix(lines[0], "id,uuid,timestamp") {
+		t.Errorf("export: status %d, %.300q", out.Code, out.Body)
+	}
 }
 
 func TestAuditPages(t *testing.T) {

@@ -56,6 +56,7 @@ func (p page) outcomeWords(o audit.Outcome) (text, class string) {
 
 // auditRow is a record of the audit as a sentence. Details is what the program noted, in English.
 type auditRow struct {
+	ID            int64
 	When          when
 	What          template.HTML
 	Details       string
@@ -65,7 +66,7 @@ type auditRow struct {
 func (p page) auditRows(records []audit.Record) []auditRow {
 	out := make([]auditRow, len(records))
 	for i, r := range records {
-		row := auditRow{When: p.when(r.Time), Details: reason(r.Details, r.Key)}
+		row := auditRow{ID: r.ID, When: p.when(r.Time), Details: reason(r.Details, r.Key)}
 		row.Result, row.Class = p.outcomeWords(r.Outcome)
 		if r.Key == (fhir.Key{}) {
 			row.What = p.eventWords(r)
@@ -91,8 +92,15 @@ func (p page) changeWords(r audit.Record) template.HTML {
 		key = "change.refused"
 	case audit.Admin:
 		key = "change.person"
-		if r.Action == "RESOLVE" {
+		switch r.Action {
+		case "RESOLVE":
 			key = "change.resolved"
+		case "GIVE-UP":
+			key = "change.given_up"
+		case "TAKE-UP":
+			key = "change.taken_up"
+		case "RETRY":
+			key = "change.retried"
 		}
 	case audit.Local:
 		switch r.Action {
@@ -134,6 +142,7 @@ func (p page) eventWords(r audit.Record) template.HTML {
 
 // runRow is a pass as a sentence. Error is what the program noted, in English.
 type runRow struct {
+	ID            string
 	Started       when
 	Sentence      string
 	Error         string
@@ -143,7 +152,7 @@ type runRow struct {
 func (p page) runRows(runs []audit.Run) []runRow {
 	out := make([]runRow, len(runs))
 	for i, r := range runs {
-		row := runRow{Started: p.when(r.Started), Sentence: p.runWords(r), Error: sentence(r.Error), Result: p.either("run."+r.Outcome, p.t("run.failed"))}
+		row := runRow{ID: r.ID, Started: p.when(r.Started), Sentence: p.runWords(r), Error: sentence(r.Error), Result: p.either("run."+r.Outcome, p.t("run.failed"))}
 		switch r.Outcome {
 		case "done":
 			row.Class = classOK

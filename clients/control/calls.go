@@ -50,6 +50,40 @@ func (c *Client) Audit(ctx context.Context, query audit.Query) ([]audit.Record, 
 	return get[[]audit.Record](ctx, c, within, http.MethodGet, "/audit", q, nil)
 }
 
+// EachAudit gives the records that query selects to fn, newest first, until it returns an error: at most query.Limit, all of them where it is 0.
+func (c *Client) EachAudit(ctx context.Context, query audit.Query, fn func(audit.Record) error) error {
+	const page = 1000
+	for left := query.Limit; ; {
+		query.Limit = page
+		if left > 0 {
+			query.Limit = min(left, page)
+		}
+		records, err := c.Audit(ctx, query)
+		if err != nil {
+			return err
+		}
+		for _, r := range records {
+			if err := fn(r); err != nil {
+				return err
+			}
+		}
+		if left -= len(records); len(records) < query.Limit || left == 0 {
+			return nil
+		}
+		query.Before = records[len(records)-1].ID
+	}
+}
+
+// ShowAudit returns one row of the audit, with its cause and what to do.
+func (c *Client) ShowAudit(ctx context.Context, id int64) (control.ShownRecord, error) {
+	return get[control.ShownRecord](ctx, c, within, http.MethodGet, "/audit/"+strconv.FormatInt(id, 10), nil, nil)
+}
+
+// RunRecord returns one pass.
+func (c *Client) RunRecord(ctx context.Context, id string) (audit.Run, error) {
+	return get[audit.Run](ctx, c, within, http.MethodGet, "/runs/"+url.PathEscape(id), nil, nil)
+}
+
 // Conflicts returns conflicts without their contents, newest first.
 func (c *Client) Conflicts(ctx context.Context, query control.ConflictQuery) ([]control.Conflict, error) {
 	q := values("status", query.Status, "resource", query.Key.String())
@@ -78,18 +112,29 @@ func (c *Client) ResolveByRule(ctx context.Context, resourceType string, r contr
 
 // Parked returns events that could not be applied or delivered, the longest waiting first.
 func (c *Client) Parked(ctx context.Context, query control.ParkedQuery) ([]control.Parked, error) {
-	q := values("direction", query.Direction, "resource", query.Key.String())
+	q := values("state", query.State, "direction", query.Direction, "resource", query.Key.String(), "uuid", query.UUID, "cause", query.Cause)
 	setInt(q, "limit", int64(query.Limit))
 	return get[[]control.Parked](ctx, c, within, http.MethodGet, "/parked", q, nil)
 }
 
-// RetryParked makes a parked event due at once, all of them where uuid is empty, and returns how many.
-func (c *Client) RetryParked(ctx context.Context, uuid string) (int, error) {
-	var out struct {
-		Retried int `json:"retried"`
-	}
-	err := c.call(ctx, within, http.MethodPost, "/parked/retry", nil, map[string]string{"uuid": uuid}, &out)
-	return out.Retried, err
+// RetryParked makes parked events due at once, and returns how many.
+func (c *Client) RetryParked(ctx context.Context, which control.ParkedChoice) (int, error) {
+	return c.reconsider(ctx, "retry", "retried", which)
+}
+
+// GiveUpParked ends the tries of parked events for the reason which.Why, and returns how many.
+func (c *Client) GiveUpParked(ctx context.Context, which control.ParkedChoice) (int, error) {
+	return c.reconsider(ctx, "give-up", "givenUp", which)
+}
+
+// TakeUpParked makes that events are tried again that were given up, and returns how many.
+func (c *Client) TakeUpParked(ctx context.Context, which control.ParkedChoice) (int, error) {
+	return c.reconsider(ctx, "take-up", "takenUp", which)
+}
+
+func (c *Client) reconsider(ctx context.Context, what, done string, which control.ParkedChoice) (int, error) {
+	out, err := get[map[string]int](ctx, c, within, http.MethodPost, "/parked/"+what, nil, which)
+	return out[done], err
 }
 
 // Backup writes a copy of the node's database to a new file on the node's machine.

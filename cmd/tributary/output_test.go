@@ -79,12 +79,12 @@ func TestSince(t *testing.T) {
 		{"2026-01-31T08:30", time.Date(2026, 1, 31, 8, 30, 0, 0, time.UTC)},
 	}
 	for _, tt := range tests {
-		if got, err := a.since(tt.text); err != nil || got != tt.want.UnixMilli() {
+		if got, err := a.moment("--since", tt.text); err != nil || got != tt.want.UnixMilli() {
 			t.Errorf("%s: got %d (%v), want %d", tt.text, got, err, tt.want.UnixMilli())
 		}
 	}
 	for _, text := range []string{"yesterday", "-1h", "0s"} {
-		if _, err := a.since(text); syncerr.KindOf(err) != syncerr.Usage {
+		if _, err := a.moment("--since", text); syncerr.KindOf(err) != syncerr.Usage {
 			t.Errorf("%s: got %v, want a usage error", text, err)
 		}
 	}

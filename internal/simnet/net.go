@@ -74,10 +74,11 @@ type Net struct {
 	late      []late // requests that the network delivers again, later
 	clones    int    // machines copied
 
-	live   *rand.Rand      // whether what is synchronised changes while the node runs
-	people *rand.Rand      // who edit fields and resolve
-	values map[string]bool // of fields, that somebody wrote
-	edits  []fieldEdit
+	live      *rand.Rand      // whether what is synchronised changes while the node runs
+	operators *rand.Rand      // who give up what is parked, and take it up
+	people    *rand.Rand      // who edit fields and resolve
+	values    map[string]bool // of fields, that somebody wrote
+	edits     []fieldEdit
 
 	lostConflicts []store.Conflict // rows of databases that were thrown away when an older copy was put back
 }
@@ -85,7 +86,7 @@ type Net struct {
 // New builds a tree of nodes and starts them.
 func New(ctx context.Context, o Options) (*Net, error) {
 	n := &Net{
-		opts: o, rand: stream(o.Seed, 0), inner: []*rand.Rand{stream(o.Seed, 1), stream(o.Seed, 2)}, above: stream(o.Seed, 53), live: stream(o.Seed, 58), people: stream(o.Seed, 55), values: map[string]bool{}, now: time.Date(2026, 1, 1, 8, 0, 0, 0, time.UTC),
+		opts: o, rand: stream(o.Seed, 0), inner: []*rand.Rand{stream(o.Seed, 1), stream(o.Seed, 2)}, above: stream(o.Seed, 53), live: stream(o.Seed, 58), people: stream(o.Seed, 55), operators: stream(o.Seed, 57), values: map[string]bool{}, now: time.Date(2026, 1, 1, 8, 0, 0, 0, time.UTC),
 		accepted: map[fhir.Key][]*accepted{}, minted: map[kindVersion]feed.Event{}, twice: map[kindVersion]bool{}, bodies: map[string]bool{},
 	}
 	for i := range o.Nodes {
@@ -272,6 +273,11 @@ func (n *Net) value() int {
 func (n *Net) step(ctx context.Context) error {
 	n.now = n.now.Add(time.Duration(1+n.rand.IntN(90_000)) * time.Millisecond)
 	x := n.nodes[n.rand.IntN(len(n.nodes))]
+	if n.operators.IntN(8) == 0 {
+		if err := x.unlessFull(x.reconsider(ctx)); err != nil {
+			return err
+		}
+	}
 	if n.rand.IntN(14) == 0 {
 		return x.change(ctx)
 	}
@@ -366,6 +372,9 @@ func (n *Net) Heal(ctx context.Context) error {
 		}
 	}
 	if err := n.endClones(ctx); err != nil {
+		return err
+	}
+	if err := n.takeUp(ctx); err != nil {
 		return err
 	}
 	if err := n.fulfil(ctx); err != nil {
