@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tributary-sync/tributary/audit"
+	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/store"
 )
 
@@ -163,11 +164,17 @@ func (e *Engine) acknowledged(ctx context.Context, c Collecting) (store.Acknowle
 	}
 	out.Parent = met[0].Epoch
 	pos, err := e.store.Position(ctx, "parent", "push")
-	if err != nil || pos.Epoch != head.Epoch || pos.Resume != "" || !strings.HasPrefix(pos.Scope, out.Parent+"|") {
+	scope, its := strings.CutPrefix(pos.Scope, out.Parent+"|")
+	if err != nil || pos.Epoch != head.Epoch || pos.Resume != "" || !its {
 		return out, err
 	}
+	var sent []string // by the passes that brought the cursor there; what goes since then was passed over
+	if scope != "*" {
+		sent = strings.Split(scope, ",")
+	}
+	went := fhir.Selection(sent)
 	out.Pushed = func(resourceType string) uint64 {
-		if !c.Pushes(resourceType) {
+		if !c.Pushes(resourceType) || !went(resourceType) {
 			return 0
 		}
 		return pos.Seq
