@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/tributary-sync/tributary/audit"
@@ -98,8 +99,12 @@ func (e *Engine) acceptAll(ctx context.Context, b Batch, ready []incoming) ([]fe
 }
 
 func (e *Engine) progress(tx *store.Tx, b Batch, receipts []feed.Receipt, run audit.Run) error {
-	if !b.unnamed {
-		if err := tx.Learn(b.Known, !b.Link.fromParent()); err != nil {
+	if !b.unnamed && len(b.Known) > 0 {
+		up, err := toldUp(tx, b.Link)
+		if err != nil {
+			return err
+		}
+		if err := tx.Learn(b.Known, up); err != nil {
 			return err
 		}
 	}
@@ -124,6 +129,16 @@ func (e *Engine) progress(tx *store.Tx, b Batch, receipts []feed.Receipt, run au
 		return tx.SaveRun(run)
 	}
 	return nil
+}
+
+// toldUp reports whether what a peer tells is news for the parent that is pushed to: not where that one tells it. The cursor of the push may be that
+// of another parent, to which the node returns.
+func toldUp(tx *store.Tx, l Link) (bool, error) {
+	if !l.fromParent() {
+		return true, nil
+	}
+	pos, err := tx.Position("parent", "push")
+	return !strings.HasPrefix(pos.Scope, l.Epoch+"|"), err
 }
 
 // saw remembers the parent's log head. Only the parent can read it.

@@ -88,13 +88,19 @@ const CatchUp = "begin"
 
 // Position returns how far a reader has come, the zero Position where it never read.
 func (s *Store) Position(ctx context.Context, peer, direction string) (Position, error) {
-	d := s.direct(ctx)
+	q := s.direct(ctx)
+	p, err := q.Position(peer, direction)
+	return p, s.dialect.wrap("read cursor", err)
+}
+
+// Position returns how far a reader has come, the zero Position where it never read.
+func (q *query) Position(peer, direction string) (Position, error) {
 	var p Position
 	var updated string
-	_, err := d.one("SELECT scope, epoch, seq, backlog, revision, resume, updated FROM sync_cursor WHERE peer = ? AND direction = ?", []any{peer, direction},
+	_, err := q.one("SELECT scope, epoch, seq, backlog, revision, resume, updated FROM sync_cursor WHERE peer = ? AND direction = ?", []any{peer, direction},
 		&p.Scope, &p.Epoch, &p.Seq, &p.Backlog, &p.Revision, &p.Resume, &updated)
 	p.Updated = parseTime(updated)
-	return p, s.dialect.wrap("read cursor", err)
+	return p, err
 }
 
 // SetPosition stores how far a reader has come, in the transaction of what it read.
