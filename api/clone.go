@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strconv"
@@ -25,6 +26,10 @@ const (
 // an older copy of itself, or one of two.
 const whoPath = "/sync/node"
 
+// fetchPath is where contents are asked for by their versions, also by a child that has just learnt that it is an older copy and holds its own
+// against them. Nothing is taken there, nor told of what others sent.
+const fetchPath = "/sync/fetch"
+
 // single refuses a child of which two copies run (DESIGN.md 4.3, restore and clone): both write under one name and one credential, so that
 // neither may go on before a person has decided. It is called before anything is taken or given.
 func (s *Server) single(r *http.Request) error {
@@ -43,13 +48,18 @@ func (s *Server) single(r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if lives.Cloned == 0 && id != "" && r.URL.Path != whoPath && (lives.Last != id && len(lives.Seen) > 0 || n < lives.Since(id)) {
-		// It asked who this is, and another came since: what that one sent under their common name it has not seen, unless it asks again. What it
-		// sent before it did so comes too late as well.
+	turn, err := strconv.ParseUint(cmp.Or(r.Header.Get("Tributary-Turn"), "0"), 10, 63)
+	if err != nil {
+		return syncerr.New(syncerr.Invalid, "sync", "the Tributary-Turn header is not a number")
+	}
+	if lives.Cloned == 0 && id != "" && r.URL.Path != whoPath && r.URL.Path != fetchPath && len(lives.Seen) > 0 && (lives.Last != id || turn != lives.Turn) {
+		// It asked who this is, and another came since: what that one sent under their common name it has not seen, unless it asks again and
+		// hears the answer. What it sent before it did so comes too late as well, and a question of it that was under way for long is none.
 		return syncerr.New(syncerr.EpochChanged, "sync", "another process of child %q was here since this one asked who this node is", c.Name)
 	}
-	if lives.Cloned == 0 && s.requests.newest(c.ID+"/"+id, n) && meet(&lives, id, n) {
-		if lives, err = s.meet(r, c, id, n); err != nil {
+	comes := r.URL.Path != fetchPath || lives.Last == id
+	if lives.Cloned == 0 && comes && s.requests.newest(c.ID+"/"+id, n) && meet(&lives, id) {
+		if lives, err = s.meet(r, c, id); err != nil {
 			return err
 		}
 	}
@@ -80,11 +90,11 @@ func (q *requests) newest(process string, n uint64) bool {
 }
 
 // meet notes that a process of a child came, on what other requests have noted by now.
-func (s *Server) meet(r *http.Request, c Caller, id string, n uint64) (store.Lives, error) {
+func (s *Server) meet(r *http.Request, c Caller, id string) (store.Lives, error) {
 	var lives store.Lives
 	err := s.engine.Store().Write(r.Context(), func(tx *store.Tx) error {
 		var err error
-		if lives, err = tx.Lives(c.ID); err != nil || lives.Cloned != 0 || !meet(&lives, id, n) {
+		if lives, err = tx.Lives(c.ID); err != nil || lives.Cloned != 0 || !meet(&lives, id) {
 			return err
 		}
 		if slices.ContainsFunc(lives.Seen, func(l store.Life) bool { return l.Returns > maxReturns }) {
@@ -98,21 +108,21 @@ func (s *Server) meet(r *http.Request, c Caller, id string, n uint64) (store.Liv
 	return lives, err
 }
 
-// meet notes that the process of that id came with its nth request, and reports whether that is news. A client that says no id is not looked at.
-func meet(lives *store.Lives, id string, n uint64) bool {
+// meet notes that the process of that id came, and reports whether that is news. A client that says no id is not looked at.
+func meet(lives *store.Lives, id string) bool {
 	if id == "" || lives.Last == id {
 		return false
 	}
 	lives.Last = id
+	lives.Turn++
 	switch i := slices.IndexFunc(lives.Seen, func(l store.Life) bool { return l.ID == id }); {
 	case i < 0:
-		lives.Seen = append(lives.Seen, store.Life{ID: id, Since: n})
+		lives.Seen = append(lives.Seen, store.Life{ID: id})
 		lives.Seen = lives.Seen[max(0, len(lives.Seen)-maxLives):]
 	default:
 		if i < len(lives.Seen)-1 {
 			lives.Seen[i].Returns++
 		}
-		lives.Seen[i].Since = n
 	}
 	return true
 }

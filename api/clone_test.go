@@ -203,25 +203,28 @@ func TestCloneIsRefusedAndTold(t *testing.T) {
 	}
 }
 
+// late delivers a question of a process, whose answer nobody hears.
+func (f *family) late(instance string) error {
+	r := httptest.NewRequest("GET", "/sync/node", nil)
+	r.RemoteAddr = "192.0.2.1:40000"
+	for k, v := range map[string]string{
+		"Authorization": "Bearer " + f.credential, "Tributary-Protocol": "1", "Tributary-Node": "clinic-a", "Tributary-Key": "k",
+		"Tributary-Replica": "11111111-1111-4111-8111-111111111111", "Tributary-Instance": instance,
+	} {
+		r.Header.Set(k, v)
+	}
+	out := httptest.NewRecorder()
+	f.mux.ServeHTTP(out, r)
+	if out.Code != http.StatusOK {
+		return syncerr.New(syncerr.Denied, "late", "%d %s", out.Code, out.Body)
+	}
+	return nil
+}
+
 // What the network delivers late or twice of a process that is gone tells nothing of who lives: it bears a number that was there before.
 func TestLateRequestsAreNoClone(t *testing.T) {
 	f := newFamily(t)
-	late := func() error {
-		r := httptest.NewRequest("GET", "/sync/node", nil)
-		r.RemoteAddr = "192.0.2.1:40000"
-		for k, v := range map[string]string{
-			"Authorization": "Bearer " + f.credential, "Tributary-Protocol": "1", "Tributary-Node": "clinic-a", "Tributary-Key": "k",
-			"Tributary-Replica": "11111111-1111-4111-8111-111111111111", "Tributary-Instance": "A.1",
-		} {
-			r.Header.Set(k, v)
-		}
-		out := httptest.NewRecorder()
-		f.mux.ServeHTTP(out, r)
-		if out.Code != http.StatusOK {
-			return syncerr.New(syncerr.Denied, "late", "%d %s", out.Code, out.Body)
-		}
-		return nil
-	}
+	late := func() error { return f.late("A.1") }
 	if err := f.come("A A"); err != nil {
 		t.Fatal(err)
 	}
@@ -258,6 +261,12 @@ func TestReturningProcessAsksAgain(t *testing.T) {
 	}
 	if err := send(a, "mine"); syncerr.KindOf(err) != syncerr.EpochChanged {
 		t.Errorf("it is taken from the one that does not know: %v", err)
+	}
+	if err := f.late("A.99"); err != nil { // as a parent that was started anew takes it: nothing tells that it was under way for long
+		t.Fatal(err)
+	}
+	if err := send(a, "mine"); syncerr.KindOf(err) != syncerr.EpochChanged {
+		t.Errorf("it is taken from the one that heard no answer: %v", err)
 	}
 	if _, ok, err := f.st.Get(ctx, fhir.Key{Type: "Patient", ID: "mine"}); err != nil || ok {
 		t.Errorf("the change is there: %t, %v", ok, err)

@@ -137,9 +137,13 @@ func (s *Server) syncNode(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	var saw store.LogHead
+	var lives store.Lives
 	err = s.engine.Store().Read(r.Context(), func(rd *store.Reader) error {
 		var err error
 		c := callerOf(r.Context())
+		if lives, err = rd.Lives(c.ID); err != nil {
+			return err
+		}
 		saw, err = rd.Remembered(c.ID, c.Name, version.Replica(r.Header.Get("Tributary-Replica")))
 		return err
 	})
@@ -150,6 +154,7 @@ func (s *Server) syncNode(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Content-Type", "application/json")
 	return json.NewEncoder(w).Encode(feed.Peer{
 		Saw:      saw.String(),
+		Turn:     lives.Turn,
 		Protocol: feed.Protocol, Node: id.Name, Replica: id.Replica, Epoch: id.Epoch, Head: head.Seq, Limit: s.engine.Limit(),
 		PublicKey: s.deps.PublicKey, Time: s.clock().UnixMilli(), Version: s.deps.Version,
 	})

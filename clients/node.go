@@ -32,6 +32,9 @@ type Self struct {
 	Pool      *zpool.Pool // for bodies; nil for one of its own
 	Saw       string      // the peer's log head that this node remembers; "" for none
 	Instance  string      // a random id that this process took when it started, by which the peer notices a copy that runs as well; "" says none
+	// Heard is told what the peer answered to Hello, before anything else is asked but for contents by their versions; nil for nobody. After its
+	// error the peer counts as not asked.
+	Heard func(context.Context, feed.Peer) error
 }
 
 // Node talks to a peer that is a Tributary node. It is a feedreader.Source over the peer's compact feed and a
@@ -102,6 +105,9 @@ func (n *Node) Hello(ctx context.Context) (feed.Peer, error) {
 		return *p, nil
 	}
 	p, err := n.Ask(ctx)
+	if err == nil && n.self.Heard != nil {
+		err = n.self.Heard(ctx, p)
+	}
 	if err == nil {
 		n.peer.Store(&p)
 	}
@@ -299,7 +305,8 @@ func (n *Node) do(ctx context.Context, method, path string, body []byte, more ht
 		req.Header.Set("Tributary-Saw", saw)
 	}
 	if p := n.peer.Load(); p != nil {
-		req.Header.Set("Tributary-Epoch", p.Epoch) // the peer refuses if it has another one by now
+		req.Header.Set("Tributary-Turn", strconv.FormatUint(p.Turn, 10)) // and if another process of this node came since
+		req.Header.Set("Tributary-Epoch", p.Epoch)                       // the peer refuses if it has another one by now
 	}
 	req.Header.Set("Accept-Encoding", "zstd")
 	if body != nil {

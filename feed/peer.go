@@ -12,6 +12,7 @@ type Peer struct {
 	Limit     int             `json:"limit"`               // largest resource in bytes that it takes
 	PublicKey string          `json:"publicKey,omitempty"` // Ed25519, base64
 	Saw       string          `json:"saw,omitempty"`       // the caller's log head that it remembers
+	Turn      uint64          `json:"turn,omitempty"`      // how often another process of the caller came than the one before: it is said with each request from now on
 	Time      int64           `json:"time"`                // its clock, milliseconds since 1970 UTC
 	Version   string          `json:"version,omitempty"`
 }

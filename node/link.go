@@ -54,7 +54,7 @@ func newLink(ctx context.Context, n *Node) (*link, error) {
 	}
 	self := clients.Self{
 		Node: n.cfg.Node.Name, Replica: func() string { return string(n.store.Identity().Replica) }, PublicKey: n.keys.public(), Head: l.head, Saw: remembered, Pool: n.deps.Pool,
-		Instance: n.store.NewUUID(),
+		Instance: n.store.NewUUID(), Heard: func(ctx context.Context, p feed.Peer) error { return l.recall(ctx, p.Saw) },
 	}
 	token := func() (string, error) {
 		secret, _, err := config.ReadCredential(n.cfg)

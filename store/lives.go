@@ -10,24 +10,14 @@ import (
 type Life struct {
 	ID      string `json:"id"`
 	Returns int    `json:"returns,omitempty"` // how often it came again after a younger one had taken its place
-	Since   uint64 `json:"since,omitempty"`   // the number of its request by which it last came after another one
 }
 
 // Lives is what a parent remembers of the processes that came as one child (DESIGN.md 4.3, restore and clone).
 type Lives struct {
 	Seen   []Life `json:"seen"`             // those that it has seen, in the order in which they came first
 	Last   string `json:"last"`             // the one that came last
+	Turn   uint64 `json:"turn,omitempty"`   // how often one came after another
 	Cloned int64  `json:"cloned,omitempty"` // when it found that two of them live at once, in milliseconds since 1970 UTC; 0 where they do not
-}
-
-// Since returns the number of the request by which a process last came after another one; 0 for one that is not remembered.
-func (l Lives) Since(id string) uint64 {
-	for _, life := range l.Seen {
-		if life.ID == id {
-			return life.Since
-		}
-	}
-	return 0
 }
 
 // Lives returns what is remembered of a child's processes, by the participant's id; the zero Lives where nothing is.
