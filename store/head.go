@@ -18,7 +18,7 @@ import (
 // log still has the past that it had (DESIGN.md 4.3, restore and clone).
 type LogHead struct {
 	feed.Cursor
-	Check string // hexadecimal digits
+	Check string // hexadecimal digits: the first half of the row, the second of it and those before it
 }
 
 // String returns "epoch:sequence:check".
@@ -58,6 +58,7 @@ const (
 
 // LogHead returns the check at a sequence, over that row and those before it; false where the log has no such row.
 func (q *query) LogHead(epoch string, seq uint64) (LogHead, bool, error) {
+	var row [sha256.Size]byte
 	sum := sha256.New()
 	found := false
 	err := q.each("SELECT seq, type, id, replica, tick, authored, deleted, hash FROM change_log WHERE seq <= ? ORDER BY seq DESC LIMIT ?", []any{seq, checkRows},
@@ -70,11 +71,14 @@ func (q *query) LogHead(epoch string, seq uint64) (LogHead, bool, error) {
 			if err := rows.Scan(&at, &typ, &id, &replica, &tick, &authored, &deleted, &hash); err != nil {
 				return err
 			}
-			found = found || at == seq
-			_, err := fmt.Fprintf(sum, "%d %s/%s %d-%s %d %d %x\n", at, typ, id, tick, replica, authored, deleted, hash)
+			line := fmt.Appendf(nil, "%d %s/%s %d-%s %d %d %x\n", at, typ, id, tick, replica, authored, deleted, hash)
+			if at == seq {
+				found, row = true, sha256.Sum256(line)
+			}
+			_, err := sum.Write(line)
 			return err
 		})
-	h := LogHead{Cursor: feed.Cursor{Epoch: epoch, Seq: seq}, Check: hex.EncodeToString(sum.Sum(nil))[:checkDigits]}
+	h := LogHead{Cursor: feed.Cursor{Epoch: epoch, Seq: seq}, Check: hex.EncodeToString(row[:])[:checkDigits/2] + hex.EncodeToString(sum.Sum(nil))[:checkDigits/2]}
 	return h, found, err
 }
 
@@ -92,12 +96,15 @@ func (r *Reader) Has(h LogHead) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if floor > 0 && h.Seq < floor+checkRows { // rows that the check covered were collected: what everybody acknowledged
-		head, err := r.Head()
-		return h.Seq <= head, err
-	}
 	now, found, err := r.LogHead(h.Epoch, h.Seq)
-	return found && now.Check == h.Check, err
+	if err != nil || floor == 0 || h.Seq >= floor+checkRows {
+		return found && now.Check == h.Check, err
+	}
+	if found { // rows before it that the check covered were collected: it stands for itself
+		return now.Check[:checkDigits/2] == h.Check[:checkDigits/2], nil
+	}
+	head, err := r.Head()
+	return h.Seq <= head, err // it was collected, which everybody had acknowledged
 }
 
 // Remember keeps a child's log head, in the transaction of what was taken from it.
@@ -127,6 +134,24 @@ func (s *Store) Agreed(ctx context.Context, child string) (uint64, error) {
 		return 0, err
 	}
 	return c.Seq, err
+}
+
+// AgreedMost returns up to which sequence of this node's log any child was seen to remember it as it is, 0 where that is not known.
+func (r *Reader) AgreedMost() (uint64, error) {
+	var most uint64
+	prefix := agreedWith("")
+	err := r.each("SELECT value FROM node_state WHERE name > ? AND name < ?", []any{prefix, prefix + "~"}, func(rows *sql.Rows) error {
+		var text string
+		if err := rows.Scan(&text); err != nil {
+			return err
+		}
+		c, err := feed.ParseCursor(text)
+		if c.Epoch == r.Identity().Epoch {
+			most = max(most, c.Seq)
+		}
+		return err
+	})
+	return most, err
 }
 
 func agreedWith(child string) string { return "agreed/" + child }
