@@ -100,7 +100,12 @@ func (s *Server) recalled(r *http.Request, c Caller) (uint64, error) {
 		// Another life that began at an earlier copy, and was put back as this one was found: it gave none of this replica's versions.
 		return 0, st.Write(r.Context(), func(tx *store.Tx) error { return tx.PassEpoch(m.Epoch) })
 	}
-	agreed, err := st.Agreed(r.Context(), c.Name)
+	var agreed uint64
+	err := st.Read(r.Context(), func(rd *store.Reader) error {
+		var err error
+		agreed, err = rd.AgreedMost()
+		return err
+	})
 	if err != nil {
 		return 0, err
 	}

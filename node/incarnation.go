@@ -62,8 +62,15 @@ func (n *Node) pushed(ctx context.Context) (uint64, error) {
 }
 
 // foundByChild gives the database a new replica and a new log, because a child remembers what the log does not have. Who else has what was
-// written since then cannot be asked before anything is exchanged: all of it is written again.
+// written since then cannot be asked before anything is exchanged: all of it is written again, but for what lies below agreed, up to where
+// children were seen to have the same log, or below what the parent has confirmed. The machine was put back with both, and whoever
+// remembers more than it had then would have found it before.
 func (n *Node) foundByChild(ctx context.Context, why, epoch string, agreed uint64) error {
+	pushed, err := n.pushed(ctx)
+	if err != nil {
+		return err
+	}
+	agreed = max(agreed, pushed)
 	if err := n.foundLate(); err != nil {
 		return err
 	}
