@@ -20,14 +20,33 @@ type kindVersion struct {
 // machine was put back and nobody had noticed, tells nothing.
 func (n *Net) collect(views []view) {
 	for _, v := range views {
-		for _, row := range v.rows {
-			at := kindVersion{row.Key.Type, row.Stamp.Version}
-			if was, ok := n.minted[at]; ok && (was.Key != row.Key || was.Stamp.Hash != row.Stamp.Hash) {
-				n.twice[at] = true
-			}
-			n.minted[at] = row.Event
-		}
+		n.note(v.rows)
 	}
+}
+
+func (n *Net) note(rows []store.Row) {
+	for _, row := range rows {
+		n.mint(row.Event)
+	}
+}
+
+func (n *Net) mint(ev feed.Event) {
+	at := kindVersion{ev.Key.Type, ev.Stamp.Version}
+	if was, ok := n.minted[at]; ok && (was.Key != ev.Key || was.Stamp.Hash != ev.Stamp.Hash) {
+		n.twice[at] = true
+	}
+	n.minted[at] = ev
+}
+
+// noteBefore keeps what stands in the log of a machine that may bear versions which another life gave to other writes: a peer that finds that
+// out lets it write them again under other names, and from then on nothing here tells that they were given twice.
+func (x *Node) noteBefore(ctx context.Context) error {
+	if !x.copied && x.restored == 0 {
+		return nil
+	}
+	rows, err := x.rows(ctx)
+	x.net.note(rows)
+	return err
 }
 
 // checkClaims: a node whose knowledge contains a version of a key that has no exception there has a copy of the key that has seen it

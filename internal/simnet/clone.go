@@ -31,7 +31,7 @@ func (x *Node) copyMachine(ctx context.Context) error {
 	n.clones++
 	y := &Node{
 		net: n, name: x.name + "'", as: x.as, twin: x, dir: x.dir + "-copy", parent: x.parent, tokens: x.tokens, flows: maps.Clone(x.flows), policies: x.policies,
-		waits: x.waits, limit: x.limit, skew: x.skew, own: x.own, copied: true, unmet: x.unmet,
+		waits: x.waits, limit: x.limit, skew: x.skew, own: x.own, copied: true, unmet: x.unmet, gone: slices.Clone(x.gone),
 		ids: source{stream(n.opts.Seed, 300+uint64(n.clones))}, luck: stream(n.opts.Seed, 400+uint64(n.clones)),
 	}
 	n.logf("%s is copied, and both go on", x.name)
@@ -72,6 +72,11 @@ func (x *Node) found(ctx context.Context) (bool, error) {
 	return false, err
 }
 
+// meets reports whether a node exchanges anything with its parent.
+func (x *Node) meets() bool {
+	return slices.ContainsFunc(x.net.opts.Types, func(t string) bool { return x.flows[t] != none })
+}
+
 // settle is a person who stops one of two copies of a machine and gives the other a new credential. What only the first has is lost.
 func (n *Net) settle(ctx context.Context, x *Node) error {
 	y := x.twin
@@ -99,7 +104,8 @@ func (n *Net) settle(ctx context.Context, x *Node) error {
 	}
 	x.restored++
 	n.gone(now, views)
-	if goes == x { // its place, with its name in the run
+	if goes == x { // its place, with its name in the run; a copy of the other machine's folder is none of this one
+		x.gone, x.backup = y.gone, nil
 		n.nodes[slices.Index(n.nodes, y)] = x
 	}
 	if err := y.live.Close(); err != nil {
@@ -143,7 +149,7 @@ func (n *Net) endClones(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if !found {
+		if !found && x.meets() && x.twin.meets() {
 			return fmt.Errorf("%s runs twice, and its parent has not found that", x.name)
 		}
 		if err := n.settle(ctx, x); err != nil {

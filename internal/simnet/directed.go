@@ -49,6 +49,7 @@ func worlds() []world {
 		{name: "waited under another log", nodes: 2, allow: func(o *Options) { o.Refer, o.Restores = true, true }, play: (*stage).waitedBefore},
 		{name: "a machine copied", nodes: 2, allow: func(o *Options) { o.Clones = true }, play: (*stage).copied},
 		{name: "rivals", nodes: 2, allow: func(*Options) {}, play: (*stage).rivals, check: arbiters},
+		{name: "a parent put back", nodes: 4, allow: func(o *Options) { o.Restores, o.Above = true, true }, play: (*stage).parentBack},
 	}
 }
 

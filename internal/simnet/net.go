@@ -30,19 +30,23 @@ type Options struct {
 	Dir      string // for the databases; emptied by the caller
 	Nodes    int
 	Steps    int
-	Keys     int                // resources that the edits are about: few keys make many conflicts
-	Faults   bool               // links and processes break
-	Restores bool               // databases are put back from older copies
-	Moves    bool               // nodes get other parents
-	OneWay   bool               // some types go up only, or down only, or not at all
-	Filters  bool               // which types go which way changes
-	Live     bool               // mostly while the node runs
-	Poison   bool               // some nodes refuse large resources for a while
-	Full     bool               // disks are full for a while
-	Forget   bool               // what everybody has acknowledged is collected
-	Equal    bool               // nodes often write the same content
-	Clones   bool               // a machine is copied and both go on
-	Above    bool               // a node with a child is put back as a whole machine, which only its child can tell
+	Keys     int  // resources that the edits are about: few keys make many conflicts
+	Faults   bool // links and processes break
+	Restores bool // databases are put back from older copies
+	Moves    bool // nodes get other parents
+	OneWay   bool // some types go up only, or down only, or not at all
+	Filters  bool // which types go which way changes
+	Live     bool // mostly while the node runs
+	Poison   bool // some nodes refuse large resources for a while
+	Full     bool // disks are full for a while
+	Forget   bool // what everybody has acknowledged is collected
+	Equal    bool // nodes often write the same content
+	// A machine at the end of the tree is copied and both go on. Until a person has stopped one of them and the other one has met its parent, neither
+	// goes to another parent, and their parent is not put back: what one of them wrote would be under way to the nation through a node that has
+	// no means to tell it from what the other one wrote under the same version (ARCHITECTURE.md names the case).
+	Clones bool
+	// A node that has children is put back as a whole machine, of which all its peers remember more than the copy has; see peersTell for the rest.
+	Above    bool
 	Refer    bool               // resources refer to others, and some nodes hold what refers to what is not there
 	Fields   bool               // edits change single fields, and people resolve in every way
 	Met      bool               // all links have been used before the first edit: later nothing needs a catch-up unless something breaks
@@ -138,13 +142,14 @@ func (n *Net) find(name string) *Node {
 
 // pass runs one pass of a node, as its loop would.
 func (x *Node) pass(ctx context.Context, direction string) (moved int, err error) {
-	if x.parent == nil || x.busy > 0 || x.awaited {
+	if x.parent == nil || x.busy > 0 {
 		return 0, nil
 	}
 	if ok, err := x.ready(ctx); err != nil || !ok {
 		return 0, err
 	}
 	x.busy++
+	before, life := x.answers, x.parent.restored
 	if x.net.opts.Faults && !x.net.healing && x.luck.IntN(12) == 0 {
 		x.fuse = 1 + x.luck.IntN(60)
 	}
@@ -152,9 +157,11 @@ func (x *Node) pass(ctx context.Context, direction string) (moved int, err error
 	x.busy--
 	x.fuse = 0
 	x.net.logf("%s %s: %d events, %v", x.name, direction, moved, err)
-	if err == nil {
-		x.doubtful = false
-		x.parent.heard()
+	if err == nil && x.answers > before {
+		x.doubtful, x.awaited = false, false
+		if life == x.parent.restored { // else the answer may have been under way since before
+			x.parent.heard()
+		}
 		x.unmet = x.unmet && !(direction == "push" && moved > 0) // a parent remembers whose changes it took
 	}
 	if err != nil && direction == "push" && x.net.opts.Restores && !x.net.healing && x.luck.IntN(3) == 0 {
@@ -169,6 +176,9 @@ func (x *Node) pass(ctx context.Context, direction string) (moved int, err error
 func (x *Node) sync(ctx context.Context, direction string) (moved int, err error) {
 	if x.parent == nil {
 		return 0, nil
+	}
+	if err := x.noteBefore(ctx); err != nil {
+		return 0, err
 	}
 	runs, err := x.live.Sync(ctx, direction)
 	for _, r := range runs {
@@ -251,6 +261,7 @@ func (x *Node) author(ctx context.Context, writes []engine.Write) error {
 	for _, w := range out {
 		n.logf("%s writes %s %s deleted=%v", x.name, w.Key, w.Stamp.Version, w.Stamp.Deleted)
 		if !w.Unchanged {
+			n.mint(feed.Event{Key: w.Key, Stamp: w.Stamp})
 			n.accepted[w.Key] = append(n.accepted[w.Key], &accepted{at: x.as, stamp: w.Stamp})
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tributary-sync/tributary/config"
+	"github.com/tributary-sync/tributary/feed"
 	"github.com/tributary-sync/tributary/node"
 	"github.com/tributary-sync/tributary/reconcile"
 	"github.com/tributary-sync/tributary/store"
@@ -43,15 +44,17 @@ type Node struct {
 	fuse           int                      // statements until it crashes; 0 never
 	full           int                      // statements for which its disk is still full
 	backup         *view                    // what the copy of its folder has
+	backupHead     feed.Cursor              // of its log in that copy
 	backupDoubtful bool                     // it was doubtful when that was made
 	own            map[version.Replica]bool // replicas that it is and was
 	restored       int
 	doubtful       bool        // the whole machine was put back, or had a copy that ran too, and no pass has gone well since
 	renamed        bool        // it was put back in a way in which it could not ask what of it keeps its name
-	awaited        bool        // the whole machine was put back, and its child has not come since: only that can tell
+	awaited        bool        // the whole machine was put back, and its children have not come since, nor has it met its parent: only they can tell
 	unmet          bool        // its parent was put back, and no pass has gone well since
 	gone           []store.Row // what was collected from its log
 	lives          int         // processes that it has been
+	answers        int         // to its requests
 }
 
 // credential is what a parent gave to a child.

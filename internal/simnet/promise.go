@@ -41,13 +41,17 @@ func (a *accepted) reached(v version.Vector, all []*accepted) bool {
 }
 
 // remember goes through everything that the nodes and what else is given still have, before or after a database is put back: which
-// writes got another name, and which ones nobody has any more.
+// writes got another name, and which ones nobody has any more, but for what is under way.
 func (n *Net) remember(views []view) {
 	for k, all := range n.accepted {
 		for _, a := range all {
-			if !a.lost && !n.alive(k, a, views) {
+			switch alive := n.alive(k, a, views); {
+			case !a.lost && !alive:
 				a.lost = true
 				n.logf("LOST %s %s written at %s", k, a.stamp.Version, a.at)
+			case a.lost && alive: // an answer that was under way had it
+				a.lost = false
+				n.logf("FOUND %s %s written at %s", k, a.stamp.Version, a.at)
 			}
 		}
 	}

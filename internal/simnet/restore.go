@@ -4,6 +4,11 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
+
+	"github.com/tributary-sync/tributary/engine"
+	"github.com/tributary-sync/tributary/feed"
+	"github.com/tributary-sync/tributary/store"
 )
 
 // backUpOrRestore copies the node's data folder, as an operator would with a stopped machine, or puts the last copy back.
@@ -12,26 +17,37 @@ func (x *Node) backUpOrRestore(ctx context.Context) error {
 	if x.backup == nil || n.rand.IntN(3) == 0 {
 		return x.backUp(ctx)
 	}
-	if x.backupDoubtful && x.doubtful {
+	if x.backupDoubtful && (x.doubtful || x.twin != nil) {
 		return nil // nobody has met the life that the copy is of, so that nobody could tell
 	}
 	// The nonce is put back, too: only the parent can tell, and only one that remembers the node. Where both were put back before they
 	// met again nobody can, nor where the copy is itself of a life that was not found by then (core-review rule 8 has the residual).
 	whole := x.height() == 1 && x.parent != nil && !n.opts.Moves && !x.unmet && n.rand.IntN(2) == 0 && !x.backupDoubtful
 	for _, o := range n.nodes {
-		if o.parent == x && o.doubtful {
+		if o.parent == x && (o.doubtful || o.twin != nil) {
 			return nil
 		}
 	}
 	if x.parent != nil && x.parent.awaited {
 		return nil // it is the one that can tell
 	}
-	awaited := x.childTells() && n.above.IntN(2) == 0
+	tell, err := x.peersTell(ctx)
+	if err != nil {
+		return err
+	}
+	awaited := tell && n.above.IntN(2) == 0
 	if err := x.restore(ctx, whole || awaited); err != nil {
 		return err
 	}
 	x.awaited = awaited
-	for i := n.rand.IntN(8); whole && i > 0; i-- { // a busy clinic does not wait for its parent to find it
+	edits := n.rand.IntN(8) // a busy clinic does not wait for its parent to find it
+	if !whole {
+		edits = 0
+	}
+	if awaited && len(x.peers()) > 1 {
+		edits = n.above.IntN(8)
+	}
+	for range edits {
 		if err := x.unlessFull(x.edit(ctx)); err != nil {
 			return err
 		}
@@ -39,23 +55,65 @@ func (x *Node) backUpOrRestore(ctx context.Context) error {
 	return nil
 }
 
-// childTells reports whether a child can tell that this node was put back as a whole machine: the only one of a node at the top. Where several
-// peers met the node, what one of them takes of the second life before another comes who knows of the first has two contents (core-review rule 8
-// has the residual).
-func (x *Node) childTells() bool {
-	if !x.net.opts.Above || x.parent != nil || x.twin != nil || x.backupDoubtful {
-		return false
-	}
-	var children []*Node
+// peers returns who exchanges with a node: its children and its parent.
+func (x *Node) peers() []*Node {
+	var out []*Node
 	for _, o := range x.net.nodes {
-		if o.parent == x {
-			children = append(children, o)
+		if o.parent == x || o == x.parent {
+			out = append(out, o)
 		}
 	}
-	return len(children) == 1 && !children[0].unmet && children[0].restored == 0 && children[0].twin == nil
+	return out
 }
 
-// heard notes that a pass of a child went well.
+// peersTell reports whether whoever comes first can tell that this node, which has children, was put back as a whole machine: the only child of a
+// node at the top, or several peers that all remember more of its log than the copy has. What one who remembers less takes of the second life
+// before another one comes who remembers more has two contents, and nobody can keep them apart: that peer has no means to know that the
+// version stood for something else, and the other one nobody to ask before it took that (ARCHITECTURE.md names the case).
+func (x *Node) peersTell(ctx context.Context) (bool, error) {
+	if !x.net.opts.Above || x.height() == 1 || x.twin != nil || x.backupDoubtful {
+		return false, nil
+	}
+	peers := x.peers()
+	if len(peers) == 1 {
+		return !peers[0].unmet && peers[0].restored == 0 && peers[0].twin == nil, nil
+	}
+	now, err := x.live.Engine().Store().Head(ctx)
+	if err != nil || x.unmet {
+		return false, err
+	}
+	for _, o := range peers {
+		if o.twin != nil || o.busy > 0 || o.unmet && o.parent == x { // an answer may be under way to it
+			return false, nil
+		}
+		c, err := o.remembers(ctx, x)
+		if err != nil || c.Epoch != now.Epoch || c.Epoch != x.backupHead.Epoch || c.Seq <= x.backupHead.Seq {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// remembers returns the place in the log of its parent or of a child up to which a node remembers it.
+func (x *Node) remembers(ctx context.Context, of *Node) (feed.Cursor, error) {
+	st := x.live.Engine().Store()
+	if of.parent == x {
+		var h store.LogHead
+		err := st.Read(ctx, func(r *store.Reader) error {
+			var err error
+			h, err = r.Remembered(of.tokens[x.name].id, of.as, of.live.Engine().Store().Identity().Replica)
+			return err
+		})
+		return h.Cursor, err
+	}
+	text, err := st.State(ctx, engine.StateSaw) // what only the parent reads: its epoch, sequence and more, separated by colons
+	if parts := strings.SplitN(text, ":", 3); err == nil && len(parts) == 3 {
+		return feed.ParseCursor(parts[0] + ":" + parts[1])
+	}
+	return feed.Cursor{}, err
+}
+
+// heard notes that an exchange with a peer went well.
 func (x *Node) heard() {
 	if x.awaited {
 		x.awaited, x.doubtful = false, false
@@ -103,7 +161,10 @@ func (x *Node) backUp(ctx context.Context) error {
 		return err
 	}
 	x.net.logf("%s is backed up", x.name)
-	x.backup, x.backupDoubtful = &now, x.doubtful
+	x.backup, x.backupDoubtful = &now, x.doubtful || x.twin != nil
+	if x.backupHead, err = x.live.Engine().Store().Head(ctx); err != nil {
+		return err
+	}
 	return x.restart(ctx, func() error {
 		if err := copyFolder(x.dir, x.dir+".backup"); err != nil {
 			return err

@@ -20,13 +20,19 @@ import (
 var oneSeed = flag.Uint64("seed", 0, "run this seed alone and print every step")
 
 // committed is how many random seeds run always, from 1 on: with those that found something, twenty of fields and six of each world 200.
-const committed = 93
+const committed = 81
 
 // found are seeds that found what was wrong once, of long runs.
 var found = [...]uint64{
 	1002553, // a request of a copy of a machine that was under way while the other copy was heard
 	1002807, // a vector that grew, of a copy that was held
 	1002822, // what waits to be delivered bears its old name after a restore
+	6001741, // two copies of a machine gave one version to writes of two keys, and the first to come was given other names before anybody looked
+	7004329, // an answer under way while its sender was put back had what nobody else had any more
+	7007866, // a tombstone was collected whose type the parent had not been pushed yet, since the cursor of other types had passed it
+	7004197, // a node that came back to its parent did not tell it what another parent had told meanwhile
+	7006359, // a child took the last answer of its parent's first life, when the second one had begun
+	8100864, // a copy of a machine whose rows were collected did not see that its parent remembers another past
 	1011326, // a type that was taken out and put back again before the next pass, while something of it was parked
 	1003780, // a copy that was written again forgot what copies of others had seen
 	6000907, // a transaction was sent without its member that was over the limit
@@ -70,9 +76,9 @@ func ordinary(seed uint64, dir string) Options {
 	}
 	if r := stream(seed, 51); !o.OneWay && !o.Filters && !o.Forget {
 		o.Refer = r.IntN(3) == 0
-		if o.Clones = r.IntN(4) == 0; o.Clones {
-			o.Restores, o.Moves = false, false // a parent that forgot, or another one, cannot tell two copies apart
-		}
+		o.Clones = r.IntN(4) == 0
+	} else {
+		o.Clones = r.IntN(4) == 0
 	}
 	o.Above = stream(seed, 52).IntN(2) == 0 && o.Restores && !o.Moves
 	return o

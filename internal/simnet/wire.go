@@ -67,6 +67,7 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := w.meanwhile(ctx); err != nil {
 		return nil, err
 	}
+	w.from.answers++
 	switch fate {
 	case fateUnanswered, 5:
 		n.logf("%s -> %s: the answer is lost", w.from.name, to.name)
@@ -123,6 +124,9 @@ func (w *wire) meanwhile(ctx context.Context) error {
 func (x *Node) serve(ctx context.Context, r *http.Request, body []byte) (*http.Response, error) {
 	if ok, err := x.ready(context.WithoutCancel(ctx)); err != nil || !ok {
 		return nil, errLink
+	}
+	if err := x.noteBefore(ctx); err != nil {
+		return nil, err
 	}
 	if x.net.opts.Faults && !x.net.healing && x.luck.IntN(25) == 0 {
 		x.fuse = 1 + x.luck.IntN(60)

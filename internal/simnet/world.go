@@ -116,6 +116,9 @@ func (x *Node) change(ctx context.Context) error {
 func (x *Node) move(ctx context.Context) error {
 	n := x.net
 	to := n.nodes[n.rand.IntN(len(n.nodes))]
+	if x.twin != nil || x.doubtful || to.twin != nil {
+		return nil // see Options.Clones
+	}
 	if x.parent == nil || to == x.parent || x.above(to) || to.level()+x.height() > maxLevels {
 		return nil
 	}

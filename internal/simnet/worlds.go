@@ -2,6 +2,7 @@ package simnet
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tributary-sync/tributary/config"
@@ -226,6 +227,60 @@ func (s *stage) transactions() {
 		x := s.n.nodes[s.r.IntN(len(s.n.nodes))]
 		s.pull(x)
 		s.push(x)
+	}
+}
+
+// parentBack: a machine with several peers is put back whole, at the top or between its parent and its children. All of them remember more of it
+// than the copy has, and come in any order.
+func (s *stage) parentBack() {
+	n := s.n.nodes
+	x, peers := n[0], slices.Clone(n[1:])
+	if s.maybe() {
+		x, peers[0] = n[1], n[0]
+	}
+	for _, o := range n[1:] {
+		if o == x {
+			s.hang(o, n[0])
+		} else {
+			s.hang(o, x)
+		}
+	}
+	meets := func(o *Node) {
+		if o == x.parent {
+			o = x
+		}
+		if s.maybe() {
+			s.push(o)
+			s.pull(o)
+		} else {
+			s.pull(o)
+			s.push(o)
+		}
+	}
+	some := func() {
+		for range s.r.IntN(4) {
+			s.write(n[s.r.IntN(len(n))], patient(s.r.IntN(3)))
+			meets(peers[s.r.IntN(len(peers))])
+		}
+	}
+	s.write(x, patient(0))
+	s.meet()
+	some()
+	s.backUp(x)
+	for range 1 + s.r.IntN(2) {
+		s.write(x, patient(s.r.IntN(3)))
+	}
+	for _, i := range s.r.Perm(len(peers)) {
+		meets(peers[i])
+	}
+	some()
+	s.restore(x, true)
+	for range s.r.IntN(4) {
+		s.write(x, patient(s.r.IntN(3)))
+	}
+	s.write(n[s.r.IntN(len(n))], patient(s.r.IntN(3)))
+	for range 4 {
+		meets(peers[s.r.IntN(len(peers))])
 	}
 }
 
