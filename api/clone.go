@@ -113,8 +113,10 @@ func meet(lives *store.Lives, id string) bool {
 	if id == "" || lives.Last == id {
 		return false
 	}
+	if lives.Last != "" {
+		lives.Turn++
+	}
 	lives.Last = id
-	lives.Turn++
 	switch i := slices.IndexFunc(lives.Seen, func(l store.Life) bool { return l.ID == id }); {
 	case i < 0:
 		lives.Seen = append(lives.Seen, store.Life{ID: id})

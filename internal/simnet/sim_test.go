@@ -74,12 +74,11 @@ func ordinary(seed uint64, dir string) Options {
 	if o.Poison && !o.Forget && r.IntN(2) == 0 {
 		o.Restores = true // what is parked outlives the log that it came from
 	}
-	if r := stream(seed, 51); !o.OneWay && !o.Filters && !o.Forget {
+	r = stream(seed, 51)
+	if !o.OneWay && !o.Filters && !o.Forget {
 		o.Refer = r.IntN(3) == 0
-		o.Clones = r.IntN(4) == 0
-	} else {
-		o.Clones = r.IntN(4) == 0
 	}
+	o.Clones = r.IntN(4) == 0
 	o.Above = stream(seed, 52).IntN(2) == 0 && o.Restores && !o.Moves
 	return o
 }
