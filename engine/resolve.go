@@ -230,7 +230,7 @@ func (a *acceptance) chosen(row *store.Conflict, r Resolution, op string) (*auth
 		}
 	}
 	w, err := a.e.prepareMerge(row.Key, body)
-	if err == nil && r.Document != nil {
+	if err == nil && (r.Document != nil || len(r.Values) > 0) {
 		err = fhir.Check(w.Body) // a person typed it
 	}
 	if err != nil {

@@ -52,3 +52,40 @@ func TestMergeChoosing(t *testing.T) {
 		t.Errorf("%s %v", merged, clashes)
 	}
 }
+
+// A person may write a value of elements that can be taken from one side only: of those that say one thing together, and of those that
+// have a choice of types.
+func TestMergeWithValuesOfOnesOwn(t *testing.T) {
+	for _, c := range []struct{ name, ancestor, left, right, path, own, want string }{
+		{
+			"together", `{"resourceType":"AllergyIntolerance","code":{"text":"a"},"criticality":"low"}`, `{"resourceType":"AllergyIntolerance","code":{"text":"b"},"criticality":"low"}`,
+			`{"resourceType":"AllergyIntolerance","code":{"text":"c"},"criticality":"high"}`, "AllergyIntolerance.criticality", `"unable-to-assess"`, `"criticality":"unable-to-assess"`,
+		},
+		{
+			"a choice of types, named", `{"resourceType":"Observation","valueString":"a"}`, `{"resourceType":"Observation","valueString":"b"}`,
+			`{"resourceType":"Observation","valueInteger":1}`, "Observation.value", `{"valueBoolean":true}`, `"valueBoolean":true`,
+		},
+		{
+			"a choice of types, the value alone", `{"resourceType":"Observation","valueString":"a"}`, `{"resourceType":"Observation","valueString":"b"}`,
+			`{"resourceType":"Observation","valueString":"c"}`, "Observation.value", `"d"`, `"valueString":"d"`,
+		},
+	} {
+		for _, turned := range []bool{false, true} {
+			left, right := c.left, c.right
+			if turned {
+				left, right = right, left
+			}
+			asked := false
+			merged, clashes := reconcile.MergeWith([]byte(c.ancestor), []byte(left), []byte(right), func(d reconcile.Difference) (reconcile.Side, []byte) {
+				if d.Path != c.path {
+					return reconcile.Left, nil
+				}
+				asked = true
+				return reconcile.Neither, []byte(c.own)
+			})
+			if !asked || len(clashes) != 0 || !strings.Contains(string(merged), c.want) {
+				t.Errorf("%s: asked %t, %s, %v", c.name, asked, merged, clashes)
+			}
+		}
+	}
+}

@@ -461,10 +461,33 @@ func (m *merger) oneOf(at place, x *entry, bound bool) member {
 		return elem{raw: object([]member{y})}
 	}
 	l, r := label(x.l), label(x.r)
-	if v := m.settle(at, label(x.a), l, r, bound); same(v, l) {
+	switch v := m.settle(at, label(x.a), l, r, bound); {
+	case same(v, l):
 		return x.l
+	case same(v, r):
+		return x.r
+	default:
+		return x.written(v)
 	}
-	return x.r
+}
+
+// written returns the element as a person wrote it, who took neither side's: of a choice of types as an object that names the type, as
+// the copies are shown, or the value alone, which is of the type that stands there.
+func (x *entry) written(v elem) member {
+	out := x.l
+	if out.absent() {
+		out = x.r
+	}
+	out.elem = v
+	var names []string
+	var value []byte
+	each(v.raw, func(name, of []byte) {
+		names, value = append(names, fhir.Unquote(name)), of
+	})
+	if out.name != out.key && v.kind() == '{' && len(names) == 1 && strings.HasPrefix(names[0], x.key) {
+		out.name, out.elem = names[0], elem{raw: value}
+	}
+	return out
 }
 
 // bound returns the elements of which no side can be taken alone, because the two sides changed different ones that say one thing
