@@ -171,7 +171,7 @@ func (w *Web) audit(out http.ResponseWriter, r *http.Request) error {
 	}
 	query, err := p.auditQuery(q)
 	if err != nil {
-		p.Problem = err.Error()
+		p.Problem, p.From, p.To = err.Error(), "", "" // browsers show no other text in a field for a moment
 		w.show(out, http.StatusBadRequest, "audit", p)
 		return nil
 	}

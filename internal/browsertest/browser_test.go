@@ -5,10 +5,12 @@ package browsertest_test
 
 import (
 	"fmt"
+	"net/url"
 	"os"
 	"strings"
 	"testing"
 
+	"github.com/tributary-sync/tributary/audit"
 	"github.com/tributary-sync/tributary/control"
 )
 
@@ -24,6 +26,8 @@ type place struct {
 }
 
 func (w *country) places() []place {
+	parked := w.hill.audit(audit.Query{Outcome: audit.Parked})[0]
+	sent := w.lake.audit(audit.Query{Operation: audit.Push})[0]
 	return []place{
 		{name: "home-nation", node: w.nation, path: "/"},
 		{name: "home-district", node: w.district, path: "/"},
@@ -37,12 +41,20 @@ func (w *country) places() []place {
 		{name: "charts-cut-off", node: w.island, path: "/charts"},
 		{name: "audit", node: w.district, path: "/audit"},
 		{name: "audit-troubles", node: w.hill, path: "/audit?outcome=failures"},
+		{name: "audit-nothing", node: w.hill, path: "/audit?type=Media"},
+		{name: "audit-unreadable", node: w.hill, path: "/audit?from=tomorrow", status: 400},
+		{name: "audit-row-parked", node: w.hill, path: fmt.Sprint("/audit/", parked.ID)},
+		{name: "audit-row-sent", node: w.lake, path: fmt.Sprint("/audit/", sent.ID)},
 		{name: "conflicts", node: w.district, path: "/conflicts"},
 		{name: "conflict-open", node: w.district, path: w.conflict(control.ConflictOpen)},
 		{name: "conflict-decided", node: w.district, path: w.conflict(control.ConflictDecided)},
+		{name: "conflict-held", node: w.lake, path: "/conflicts/" + url.PathEscape(deferred)},
+		{name: "conflicts-by-rule", node: w.district, path: "/conflicts/rule?rule=last-writer-wins"},
 		{name: "parked-up", node: w.lake, path: "/parked"},
 		{name: "parked-down", node: w.hill, path: "/parked"},
 		{name: "parked-none", node: w.nation, path: "/parked"},
+		{name: "parked-one", node: w.hill, path: "/parked/" + w.hill.parked()[0].UUID},
+		{name: "run", node: w.hill, path: "/runs/" + parked.Run},
 		{name: "runs", node: w.lake, path: "/runs"},
 		{name: "resource-ask", node: w.lake, path: "/explain"},
 		{name: "resource", node: w.district, path: "/explain/" + deferred},

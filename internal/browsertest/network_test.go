@@ -131,7 +131,7 @@ func (w *network) must(err error) {
 // until waits for a condition and fails the test where it does not come true in a minute.
 func (w *network) until(what string, done func() bool) {
 	w.t.Helper()
-	end := time.NewTimer(20 * time.Second)
+	end := time.NewTimer(time.Minute)
 	defer end.Stop()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()

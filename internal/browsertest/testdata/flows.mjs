@@ -1,4 +1,5 @@
 // What people do on the pages, step by step. Each flow gets a visit and says by visit.problem and visit.check what did not go as it should.
+import { readFileSync } from "node:fs";
 
 // keyboard goes through a page without a mouse: past the navigation by the skip link, then from stop to stop, each of them seen and in
 // the order in which they are read, and follows a link of the navigation by Enter.
@@ -13,19 +14,26 @@ export async function keyboard(visit, { path, to }) {
   visit.check(await page.evaluate(() => document.querySelector("footer, main").contains(document.activeElement) || document.querySelector("main").contains(document.activeElement)), `the skip link does not lead into the content, but to ${(await focused(page)).called}`);
 
   await visit.goto(path);
-  const all = await page.evaluate(() => {
-    const stops = [...document.querySelectorAll("a[href], button, input, select, textarea, summary, [tabindex='0']")];
-    return stops.filter((e) => e.checkVisibility() && !e.disabled && e.type !== "hidden" && e.tabIndex >= 0).length;
-  });
+  const reached = new Set();
   let last = -1;
-  for (let n = 0; n < all; n++) {
+  for (let n = 1; n < 500; n++) {
     await page.keyboard.press("Tab");
     const at = await focused(page);
-    visit.check(at.seen, `stop ${n + 1} cannot be seen: ${at.called}`);
-    visit.check(at.marked, `stop ${n + 1} is not marked: ${at.called}`);
-    visit.check(at.order > last, `stop ${n + 1} is out of order: ${at.called}`);
+    if (at.end) break;
+    reached.add(at.order);
+    visit.check(at.seen, `stop ${n} cannot be seen: ${at.called}`);
+    visit.check(at.marked, `stop ${n} is not marked: ${at.called}`);
+    visit.check(at.order >= last, `stop ${n} is out of order: ${at.called}`); // the parts of a date are stops of one element
     last = at.order;
   }
+  const missed = await page.evaluate((reached) => {
+    const all = [...document.querySelectorAll("*")];
+    const stops = all.filter((e) => e.matches("a[href], button, input, select, textarea, summary, [tabindex='0']"));
+    return stops.filter((e) => e.checkVisibility() && !e.disabled && e.type !== "hidden" && !reached.includes(all.indexOf(e)))
+      .filter((e) => e.type !== "radio" || !document.querySelector(`[name="${e.name}"]:checked`) && e === document.querySelector(`[name="${e.name}"]`)) // one of a group
+      .map((e) => e.outerHTML.slice(0, 80));
+  }, [...reached]);
+  visit.check(missed.length === 0, `no way by keyboard to ${missed.slice(0, 3).join(", ")}`);
 
   await visit.goto(path);
   for (let n = 0; n < 20 && !(await focused(page)).href?.startsWith(to); n++) await page.keyboard.press("Tab");
@@ -40,7 +48,8 @@ function focused(page) {
       href: e.getAttribute("href"),
       called: `${e.tagName.toLowerCase()} "${(e.textContent || e.name || "").trim().slice(0, 40)}"`,
       seen: box.width > 0 && box.height > 0 && box.right > 0 && box.left < innerWidth && box.bottom > 0 && box.top < innerHeight,
-      marked: (style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0) || style.boxShadow !== "none",
+      end: e === document.body,
+      marked: e.type === "datetime-local" || (style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0) || style.boxShadow !== "none",
       order: [...document.querySelectorAll("*")].indexOf(e),
     };
   });
@@ -100,16 +109,81 @@ export async function search(visit, { path, key }) {
 }
 
 // resolve takes one side of a conflict and says why.
-export async function resolve(visit, { path, keep, remark }) {
+export async function resolve(visit, { path, keep, remark, name }) {
   const { page } = visit;
   await visit.goto(path);
-  const side = page.locator("section.card").filter({ has: page.getByRole("heading", { name: keep }) }).filter({ has: page.getByRole("button") });
-  await side.getByRole("textbox").fill(remark);
-  await Promise.all([page.waitForResponse((r) => r.request().method() === "POST"), side.getByRole("button").click()]);
-  await page.waitForLoadState();
-  await visit.shoot("flow-conflict-resolved");
-  visit.check((await page.getByRole("main").innerText()).includes(remark), "does not show the remark of the decision");
+  const form = page.locator("form").filter({ has: page.getByRole("button", { name: keep }) });
+  await form.getByRole("textbox").fill(remark);
+  await posted(page, form.getByRole("button", { name: keep }));
+  await visit.shoot(name);
+  visit.check((await page.getByRole("main").innerText()).includes(remark), "does not show the reason of the decision");
 }
+
+// merge puts both sides of a conflict together: each field from a side, or with a value of its own.
+export async function merge(visit, { path, take, remark, name }) {
+  const { page } = visit;
+  await visit.goto(path);
+  for (const [field, choice] of Object.entries(take)) {
+    const set = page.getByRole("group").filter({ has: page.locator("legend", { hasText: field }) });
+    if (choice.own === undefined) await set.locator(`input[type=radio][value=${choice.side}]`).check();
+    else {
+      await set.locator("input[type=radio][value=own]").check();
+      await set.getByRole("textbox").fill(choice.own);
+    }
+  }
+  const form = page.locator("form#merge");
+  await form.getByLabel(/^Why/).fill(remark);
+  await visit.shoot(`${name}-chosen`);
+  await posted(page, form.getByRole("button", { name: "Save this as the record" }));
+  await visit.shoot(name);
+  visit.check((await page.getByRole("main").innerText()).includes(remark), "does not show the reason of the decision");
+}
+
+// posted presses a button that sends a form, and waits for the page that follows.
+async function posted(page, button) {
+  const [answer] = await Promise.all([page.waitForResponse((r) => r.request().method() === "POST"), button.click()]);
+  if (answer.status() >= 400) throw new Error(`the form is answered by ${answer.status()}`);
+  await page.waitForLoadState();
+}
+
+// press presses a button of a page, after filling what stands beside it.
+export async function press(visit, { path, button, fill, words, name }) {
+  const { page } = visit;
+  await visit.goto(path);
+  for (const [label, text] of Object.entries(fill ?? {})) await page.getByRole("main").getByLabel(label).fill(text);
+  await posted(page, page.getByRole("main").getByRole("button", { name: button, exact: true }));
+  const text = await page.getByRole("main").innerText();
+  for (const w of words) visit.check(text.includes(w), `does not say ${w}`);
+  await visit.shoot(name);
+}
+
+// audit filters what happened by the form, follows a row to its page and that to its pass, and takes the filtered rows along as files.
+export async function audit(visit, { path, type, outcome, rows, cause }) {
+  const { page } = visit;
+  await visit.goto(path);
+  await page.getByLabel("Type of record").fill(type);
+  await page.locator("select[name=outcome]").selectOption(outcome);
+  await page.getByRole("button", { name: "Show" }).click();
+  await page.waitForURL((u) => u.searchParams.get("type") === type && u.searchParams.get("outcome") === outcome);
+  const found = page.locator("table.rows tbody tr");
+  visit.check((await found.count()) === rows, `shows ${await found.count()} rows instead of ${rows}`);
+  for (const text of await found.allInnerTexts()) visit.check(text.includes(`${type}/`), `shows ${text}`);
+  await visit.shoot("flow-audit-filtered");
+  for (const [link, read] of [["CSV", csv], ["NDJSON", ndjson]]) {
+    const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("link", { name: link }).click()]);
+    const list = read(readFileSync(await download.path(), "utf8"));
+    visit.check(list.length === rows && list.every((r) => r.includes(type)), `${download.suggestedFilename()} has ${list.length} rows instead of ${rows}`);
+  }
+  await found.first().getByRole("link").first().click();
+  await page.waitForURL((u) => /^\/audit\/\d+$/.test(u.pathname));
+  visit.check((await page.getByRole("main").innerText()).includes(cause), `does not give the cause: ${cause}`);
+  await page.locator("main a[href^='/runs/']").first().click();
+  await page.waitForURL((u) => u.pathname.startsWith("/runs/"));
+  visit.check((await page.locator("table.rows tbody tr").count()) > 0, "has no rows of the pass");
+}
+
+const csv = (text) => text.trim().split(/\r?\n/).slice(1);
+const ndjson = (text) => text.trim().split("\n").map((l) => JSON.stringify(JSON.parse(l)));
 
 // shows finds words on a page.
 export async function shows(visit, { path, words, name }) {
