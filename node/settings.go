@@ -57,16 +57,28 @@ func (n *Node) Estimate(ctx context.Context, direction string, types []string) (
 	if n.link == nil {
 		return nil, false, syncerr.New(syncerr.Usage, "estimate", "this node has no parent")
 	}
+	l := n.link
+	asked := func(ask func() error) error {
+		for again := false; ; again = true {
+			_, err := l.hello(ctx) // the first thing of all: it may tell this node that it is not what it was
+			if err == nil {
+				err = ask()
+			}
+			if again || syncerr.KindOf(err) != syncerr.EpochChanged {
+				return err
+			}
+		}
+	}
 	if direction == control.Pull {
 		known, err := n.store.Knowledge(ctx, types)
 		if err != nil {
 			return nil, false, err
 		}
-		list, err = n.link.client.Estimate(ctx, known, types)
+		err = asked(func() (err error) { list, err = l.client.Estimate(ctx, known, types); return err })
 		return list, true, err
 	}
-	has, err := n.link.client.Knowledge(ctx, types)
-	sure = err == nil // else everything that is here is counted
-	list, err = api.Estimate(context.WithoutCancel(ctx), n.store, n.deps.Pool, feed.KnowledgeOf(has), types)
+	var has []feed.Known
+	sure = asked(func() (err error) { has, err = l.client.Knowledge(ctx, types); return err }) == nil // else everything that is here is counted
+	list, err = api.Estimate(context.WithoutCancel(ctx), n.store, n.deps.Pool, feed.KnowledgeOf(has), types, true)
 	return list, sure, err
 }

@@ -23,7 +23,7 @@ import (
 func everyPage(uuid string) []string {
 	return []string{
 		"/", "/audit", "/audit?outcome=failures", "/audit?before=1", "/audit?before=x", "/conflicts", "/conflicts/" + uuid, "/conflicts/none", "/parked", "/runs",
-		"/explain", "/explain?resource=Foo", "/explain/Patient/p-5", "/explain/Patient/p-3", "/explain/Patient/d-9", "/explain/Patient/never", "/network", "/network?trouble=silent", "/network?q=lake", "/charts",
+		"/explain", "/explain?resource=Foo", "/explain/Patient/p-5", "/explain/Patient/p-3", "/explain/Patient/d-9", "/explain/Patient/never", "/network", "/network?trouble=silent", "/network?q=lake", "/charts", "/settings",
 	}
 }
 

@@ -46,6 +46,7 @@ func (w *Web) page(r *http.Request, title, here string) page {
 		{"/runs", "nav.runs"},
 		{"/explain", "nav.explain"},
 		{"/charts", "nav.charts"},
+		{"/settings", "nav.settings"},
 	} {
 		p.Nav = append(p.Nav, link{n.Path, p.t(n.Text)})
 	}

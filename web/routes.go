@@ -35,6 +35,8 @@ func (w *Web) Register(mux *http.ServeMux, protect func(http.Handler) http.Handl
 		"GET /explain":             w.find,
 		"GET /explain/{type}/{id}": w.explain,
 		"GET /assets/{name}":       w.sendAsset,
+		"GET /settings":            w.settings,
+		"POST /settings":           w.changeSettings,
 		"POST /language":           w.choose,
 	} {
 		mux.Handle(pattern, protect(ours.Handler(pack(w.handle(h)))))
