@@ -32,6 +32,9 @@ type app struct {
 
 	configPath string // --config
 	json       bool   // --json
+	csv        bool   // --csv
+
+	screen io.Writer // what out stands for while a picture is drawn; nil else
 }
 
 // quietly ends a command with an exit code; what there is to say was printed as its result.
@@ -77,8 +80,9 @@ func sentences(err error) []string {
 
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
-		Use:   "tributary",
-		Short: "A FHIR node that syncs with its parent and its children",
+		Use:     "tributary",
+		Example: "  tributary demo\n  tributary init --name clinic-a",
+		Short:   "A FHIR node that syncs with its parent and its children",
 		Long: "Tributary keeps the FHIR records of a health facility and syncs them with the node above it and the nodes below it.\n" +
 			"`tributary demo` shows it; `tributary init` makes a node.",
 		SilenceErrors: true,
@@ -88,7 +92,6 @@ func (a *app) root() *cobra.Command {
 	root.SetOut(a.out)
 	root.SetErr(a.errors)
 	root.SetIn(a.in)
-	root.CompletionOptions.HiddenDefaultCmd = true
 	root.PersistentFlags().StringVar(&a.configPath, "config", "", "the configuration file (default: $TRIBUTARY_CONFIG, ./tributary.yaml, /etc/tributary/tributary.yaml)")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return syncerr.New(syncerr.Usage, c.CommandPath(), "%w", err).WithHint("`%s --help` shows what it takes", c.CommandPath())
@@ -96,8 +99,10 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(
 		a.initCommand(), a.serveCommand(), a.demoCommand(), a.loadCommand(), a.statusCommand(), a.networkCommand(), a.syncCommand(), a.backupCommand(), a.restoreCommand(), a.serviceCommand(), a.auditCommand(),
 		a.chartsCommand(), a.conflictCommand(), a.parkedCommand(), a.childCommand(), a.deviceCommand(), a.carryCommand(), a.explainCommand(), a.verifyCommand(), a.doctorCommand(),
-		a.supportCommand(), a.engineCommand(), a.configCommand(), a.versionCommand(),
+		a.supportCommand(), a.engineCommand(), a.configCommand(), a.manCommand(), a.versionCommand(),
 	)
+	root.InitDefaultCompletionCmd()
+	a.finish(root)
 	return root
 }
 

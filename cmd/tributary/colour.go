@@ -7,12 +7,11 @@ const (
 	red    = "31"
 	green  = "32"
 	yellow = "33"
-	bold   = "1"
 )
 
 // coloured reports whether what is printed is for a terminal that shows colours. NO_COLOR (no-color.org) and TERM=dumb say no.
 func (a *app) coloured() bool {
-	return terminal(a.out) && a.variable("NO_COLOR") == "" && a.variable("TERM") != "dumb"
+	return terminal(a.display()) && a.variable("NO_COLOR") == "" && a.variable("TERM") != "dumb"
 }
 
 // colour marks a text on a terminal.

@@ -13,8 +13,11 @@ import (
 	"github.com/tributary-sync/tributary/syncerr"
 )
 
-// printJSON writes a value as the API would.
+// printJSON writes a value as the API would, with --csv as lines.
 func (a *app) printJSON(v any) error {
+	if a.csv {
+		return a.printCSV(v)
+	}
 	e := json.NewEncoder(a.out)
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
@@ -31,12 +34,24 @@ func (a *app) table(header table.Row, rows []table.Row, none string) {
 	t.SetStyle(table.StyleLight)
 	t.Style().Options.SeparateRows = false
 	t.Style().Format.Header = 0
+	t.SetColumnConfigs(fit(header, rows, a.width()))
+	a.tint(rows)
 	t.AppendHeader(header)
 	t.AppendRows(rows)
 	a.say("%s", t.Render())
 }
 
+func cellText(c any) string { return fmt.Sprint(c) }
+
 func (a *app) say(format string, args ...any) { fmt.Fprintf(a.out, format+"\n", args...) }
+
+// display is what a person looks at.
+func (a *app) display() io.Writer {
+	if a.screen != nil {
+		return a.screen
+	}
+	return a.out
+}
 
 // terminal reports whether somebody watches what is written.
 func terminal(w io.Writer) bool {

@@ -53,7 +53,7 @@ func (a *app) printStatus(s control.Status) {
 	if len(s.Attention) > 0 {
 		a.say("")
 		for _, line := range s.Attention {
-			a.say("! %s", line)
+			a.say("%s %s", a.colour(yellow, "!"), line)
 		}
 	}
 }
