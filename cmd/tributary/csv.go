@@ -16,9 +16,11 @@ import (
 // rows gives a listing the flag --csv. It prints what --json prints: a line a value, a column a field, those of what is inside joined by dots.
 func (a *app) rows(c *cobra.Command) {
 	c.Flags().BoolVar(&a.csv, "csv", false, "print the values as comma-separated lines for a spreadsheet (RFC 4180)")
-	c.MarkFlagsMutuallyExclusive("json", "csv")
 	run := c.RunE
 	c.RunE = func(c *cobra.Command, args []string) error {
+		if a.csv && c.Flags().Changed("json") {
+			return syncerr.New(syncerr.Usage, c.CommandPath(), "--json and --csv are both given").WithHint("Choose one")
+		}
 		a.json = a.json || a.csv
 		return run(c, args)
 	}
