@@ -28,7 +28,7 @@ func newExampleWorld(t *testing.T) *exampleWorld {
 	nation := newMachine(t, "nation", "")
 	nation.serve(t)
 	w := &exampleWorld{machine: newMachine(t, "district", nation.url()), dir: t.TempDir()}
-	w.env = []string{"TRIBUTARY_CONFLICTS__DEFAULT=defer"}
+	w.env = []string{"TRIBUTARY_CONFLICTS__TYPES={Patient: defer}"}
 	w.write(t, "data/parent.token", nation.must(t, "child", "add", "district"))
 	w.serve(t)
 	w.clinic = newMachine(t, "clinic-a", w.url())
