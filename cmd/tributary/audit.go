@@ -36,9 +36,10 @@ unless --limit says otherwise; what a caller named stands in the table so that a
 			"  tributary audit --passes --limit 10",
 		RunE: a.operator(func(ctx context.Context, l link, _ []string) error {
 			if o.passes {
-				if o != (auditFlags{passes: true, q: audit.Query{Limit: o.q.Limit}}) {
-					return syncerr.New(syncerr.Usage, "audit", "--passes goes with --limit and --json alone")
+				if o != (auditFlags{passes: true, csv: o.csv, q: audit.Query{Limit: o.q.Limit}}) {
+					return syncerr.New(syncerr.Usage, "audit", "--passes goes with --limit, --json and --csv alone")
 				}
+				a.csv, a.json = o.csv, a.json || o.csv
 				return a.passes(ctx, l, cmp.Or(o.q.Limit, 50))
 			}
 			if o.row > 0 {

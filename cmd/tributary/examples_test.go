@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -20,6 +21,7 @@ import (
 type exampleWorld struct {
 	machine
 	dir, conflict string
+	parked        control.Parked
 	clinic        machine
 }
 
@@ -28,7 +30,14 @@ func newExampleWorld(t *testing.T) *exampleWorld {
 	nation := newMachine(t, "nation", "")
 	nation.serve(t)
 	w := &exampleWorld{machine: newMachine(t, "district", nation.url()), dir: t.TempDir()}
-	w.env = []string{"TRIBUTARY_CONFLICTS__TYPES={Patient: defer}"}
+	file := filepath.Join(w.machine.dir, "tributary.yaml")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	emr := refusing(t, http.StatusUnprocessableEntity, "{}")
+	w.write(t, "tributary.yaml", strings.Replace(string(text), "#types: {AllergyIntolerance: defer}", "types: {Patient: defer}", 1)+
+		"\nservers:\n  emr: {url: "+emr.URL+"/fhir, push: [{type: Patient}]}\n")
 	w.write(t, "data/parent.token", nation.must(t, "child", "add", "district"))
 	w.serve(t)
 	w.clinic = newMachine(t, "clinic-a", w.url())
@@ -44,11 +53,20 @@ func newExampleWorld(t *testing.T) *exampleWorld {
 	}
 	w.conflict = open[0].UUID
 	w.must(t, "device", "add", "phone-7", "Patient")
+	eventually(t, "what the server refuses is parked", func() bool {
+		var parked []control.Parked
+		w.value(t, &parked, "parked", "list")
+		if len(parked) > 0 {
+			w.parked = parked[0]
+		}
+		return len(parked) > 0
+	})
 	return w
 }
 
 var (
 	anyUUID  = regexp.MustCompile(`UUID|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22}`)
+	anyCause = regexp.MustCompile(`--cause [0-9a-f]+`)
 	anyWords = regexp.MustCompile(`'[^']*'|\S+`)
 )
 
@@ -56,6 +74,9 @@ var (
 func (w *exampleWorld) words(line string) (args []string, into string) {
 	line, _, _ = strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "sudo "), " | ")
 	line, into, _ = strings.Cut(line, " > ")
+	if strings.Contains(line, " parked ") {
+		line = anyCause.ReplaceAllString(anyUUID.ReplaceAllString(line, w.parked.UUID), "--cause "+w.parked.Cause)
+	}
 	line = anyUUID.ReplaceAllString(line, w.conflict)
 	for _, word := range anyWords.FindAllString(line, -1)[1:] {
 		word = strings.Trim(word, "'")
@@ -75,6 +96,7 @@ func elsewhere() map[string]string {
 	return map[string]string{
 		"tributary demo": "TestDemo", "tributary demo --once --size 5": "TestDemo", "tributary engine": "TestEngine", "tributary restore": "TestRestore",
 		"tributary carry out": "TestCarry in internal/processtest", "tributary carry in": "TestCarry in internal/processtest", "tributary carry forget": "TestCarry in internal/processtest",
+		"tributary parked give-up": "the tests of control", "tributary parked take-up": "the tests of control",
 		"tributary carry introduce /media/stick --accept": "TestCarry in internal/processtest",
 	}
 }
@@ -233,7 +255,7 @@ func TestCSV(t *testing.T) {
 	if out := w.must(t, "conflict", "list", "--csv"); !strings.HasPrefix(out, "uuid,resource,status,") || !strings.Contains(out, w.conflict+",Patient/42,open,") {
 		t.Errorf("got\n%s", out)
 	}
-	w.refused(t, 2, []string{"--json and --csv"}, "audit", "--json", "--csv")
+	w.refused(t, 2, []string{"--json and --csv"}, "child", "list", "--json", "--csv")
 	if got := inert("=1+1"); got != "'=1+1" {
 		t.Errorf("a spreadsheet would compute %q", got)
 	}

@@ -12,27 +12,27 @@ import (
 
 // finish gives the commands of a tree what many of them share: --csv, --watch, completion, and an example for each.
 func (a *app) finish(root *cobra.Command) {
-	for _, path := range []string{"audit", "parked list", "conflict list", "child list", "device list", "carry list", "network", "doctor", "sync"} {
-		a.rows(named(root, path))
+	for _, path := range []string{"parked list", "conflict list", "child list", "device list", "carry list", "network", "doctor", "sync"} {
+		a.rows(commandAt(root, path))
 	}
 	for _, path := range []string{"status", "audit", "parked list", "conflict list", "child list", "network"} {
-		a.watching(named(root, path))
+		a.watching(commandAt(root, path))
 	}
 	for path, words := range a.completions() {
-		c := named(root, path)
+		c := commandAt(root, path)
 		c.ValidArgsFunction = func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 			return words(c.Context(), args), cobra.ShellCompDirectiveNoFileComp
 		}
 	}
 	for path, text := range examples() {
-		if c := named(root, path); c.Example == "" {
+		if c := commandAt(root, path); c.Example == "" {
 			c.Example = text
 		}
 	}
 }
 
-// named finds a command by the words behind the name of the program.
-func named(root *cobra.Command, path string) *cobra.Command {
+// commandAt finds a command by the words behind the name of the program.
+func commandAt(root *cobra.Command, path string) *cobra.Command {
 	c, _, err := root.Find(strings.Fields(path))
 	if err != nil || c.CommandPath() != root.Name()+" "+path {
 		panic("bug: there is no command " + path)

@@ -78,22 +78,26 @@ type planted struct {
 	secrets          []string
 }
 
+// refusing is a FHIR server that says what it can, and answers everything else with a status.
+func refusing(t *testing.T, status int, said string) *httptest.Server {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/fhir+json")
+		if strings.HasSuffix(r.URL.Path, "/metadata") {
+			fmt.Fprint(w, `{"resourceType":"CapabilityStatement","status":"active","date":"2026-01-01","kind":"instance","fhirVersion":"4.0.1","format":["json"],"rest":[{"mode":"server","resource":[{"type":"Patient","interaction":[{"code":"read"},{"code":"update"},{"code":"create"},{"code":"delete"}],"updateCreate":true}]}]}`)
+			return
+		}
+		w.WriteHeader(status)
+		fmt.Fprint(w, said)
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
 func plant(t *testing.T) planted {
 	t.Helper()
 	said := `{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"processing","diagnostics":"Zyxwani Quorrab (NID-77-4242) of Vortigerns Lane exists already as zyx-person-4242"}]}`
-	answers := func(status int) *httptest.Server {
-		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Content-Type", "application/fhir+json")
-			if strings.HasSuffix(r.URL.Path, "/metadata") {
-				fmt.Fprint(w, `{"resourceType":"CapabilityStatement","status":"active","date":"2026-01-01","kind":"instance","fhirVersion":"4.0.1","format":["json"],"rest":[{"mode":"server","resource":[{"type":"Patient","interaction":[{"code":"read"},{"code":"update"},{"code":"create"},{"code":"delete"}],"updateCreate":true}]}]}`)
-				return
-			}
-			w.WriteHeader(status)
-			fmt.Fprint(w, said)
-		}))
-		t.Cleanup(s.Close)
-		return s
-	}
+	answers := func(status int) *httptest.Server { return refusing(t, status, said) }
 	parent, emr := answers(http.StatusInternalServerError), answers(http.StatusUnprocessableEntity)
 	district := newMachine(t, "district", parent.URL)
 	district.write(t, "data/parent.token", "trib_SecretOfTheParent\n")
