@@ -131,7 +131,7 @@ func (p page) role(s control.Status) string {
 
 // bannerOf says how the node stands in one sentence, and what a person should look at.
 func (p page) bannerOf(s control.Status) banner {
-	out := banner{Class: classOK, More: p.saidAll(s.Notices)}
+	out := banner{Class: classOK, More: p.notices(s.Notices)}
 	state := "state.well"
 	switch x := s.Parent; {
 	case x != nil && !x.Reachable && x.LastError != "":
@@ -159,6 +159,26 @@ func (p page) bannerOf(s control.Status) banner {
 			out.More = append([]template.HTML{p.h("state.apart")}, out.More...)
 		}
 		break
+	}
+	return out
+}
+
+// notices says what a person should look at, each with a link to where that is.
+func (p page) notices(list []control.Sentence) []template.HTML {
+	out := p.saidAll(list)
+	for i, s := range list {
+		var at link
+		switch s.Code {
+		case "conflicts":
+			at = link{"/conflicts", p.t("nav.conflicts")}
+		case "parked":
+			at = link{"/parked", p.t("nav.parked")}
+		case "silent", "silent_never", "silent_more", "child_cloned":
+			at = link{"/network", p.t("nav.network")}
+		default:
+			continue
+		}
+		out[i] += template.HTML(` <a href="` + at.Path + `">` + template.HTMLEscapeString(at.Text) + `</a>`) //nolint:gosec // escaped
 	}
 	return out
 }

@@ -52,7 +52,7 @@ func TestOverview(t *testing.T) {
 	contains(t, "the overview", body,
 		">clinic-a</h1>", "syncs with its parent, district-hospital; 3 other nodes sync with it", "https://district.example",
 		"in touch", "listening", "Last pull 40 s ago, last push 2 min ago, ", "changes to send", "outpost-lake", "outpost-hill", "never came",
-		"1 conflict waits for a person", `href="/conflicts/`+uuid+`"`, "AllergyIntolerance/0b7c4e9a-41d2-4c55-9a3e-6f0d2a7b8c91", "waits for a person",
+		"1 conflict waits for a person", `is right. <a href="/conflicts">Conflicts</a>`, `href="/conflicts/`+uuid+`"`, "AllergyIntolerance/0b7c4e9a-41d2-4c55-9a3e-6f0d2a7b8c91", "waits for a person",
 		"Observation</th><td class=\"num\">46", `href="/explain/Patient/d-9"`, "A call was turned away", "(10:2", "Times are those of this node (UTC)",
 		"Tributary 0.1.0", "SHA256:", "http-equiv=\"refresh\"",
 	)
