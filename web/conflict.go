@@ -3,6 +3,7 @@ package web
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -41,6 +42,7 @@ type conflictPage struct {
 type difference struct {
 	control.ElementDifference
 	Name   string // of its fields in the form
+	JSON   string // what a person begins with who writes another value
 	Text   bool   // its value is a text, which is written without quotation marks
 	Chosen string // what a merge takes by itself: local, incoming, or empty where a person has to say
 }
@@ -86,6 +88,9 @@ func (w *Web) conflict(out http.ResponseWriter, r *http.Request) error {
 			x := difference{ElementDifference: d, Name: strconv.Itoa(i), Chosen: d.Takes}
 			x.Words = p.either("difference."+slug(d.Words), d.Words)
 			x.Text = strings.HasPrefix(d.Local+d.Incoming+d.Ancestor, `"`)
+			if !x.Text {
+				x.JSON = indented(or(d.Local, d.Incoming))
+			}
 			x.Ancestor, x.Local, x.Incoming = plain(d.Ancestor), plain(d.Local), plain(d.Incoming)
 			p.Differences = append(p.Differences, x)
 		}
@@ -216,17 +221,61 @@ func fieldChoices(f url.Values) (map[string]control.Choice, map[string]json.RawM
 	return choices, values, nil
 }
 
-// plain writes a JSON value for people: a text without its quotation marks, anything else with a line for each member.
+// plain writes a JSON value for people: a text without its quotation marks, an object or a list with a line for each value and its names before it.
 func plain(value string) string {
-	var text string
-	if json.Unmarshal([]byte(value), &text) == nil {
-		return clip(text)
+	if value == "" {
+		return ""
 	}
-	var b bytes.Buffer
-	if json.Indent(&b, []byte(value), "", "  ") != nil {
+	var b strings.Builder
+	d := json.NewDecoder(strings.NewReader(value))
+	d.UseNumber()
+	if lines(d, "", &b) != nil {
 		return clip(value)
 	}
-	return clip(b.String())
+	return clip(strings.TrimSuffix(b.String(), "\n"))
+}
+
+// lines writes the next value of d, which stands under a name.
+func lines(d *json.Decoder, name string, b *strings.Builder) error {
+	token, err := d.Token()
+	if err != nil {
+		return err
+	}
+	open, nested := token.(json.Delim)
+	if !nested {
+		if name != "" {
+			name += ": "
+		}
+		fmt.Fprintf(b, "%s%v\n", name, token)
+		return nil
+	}
+	for i := 1; d.More(); i++ {
+		inner := name
+		if open == '[' && i > 1 {
+			inner = fmt.Sprintf("%s (%d)", name, i)
+		}
+		if open == '{' {
+			key, err := d.Token()
+			if err != nil {
+				return err
+			}
+			inner = strings.TrimPrefix(fmt.Sprintf("%s %v", name, key), " ")
+		}
+		if err := lines(d, inner, b); err != nil {
+			return err
+		}
+	}
+	_, err = d.Token()
+	return err
+}
+
+// indented writes a JSON value with a line for each member.
+func indented(value string) string {
+	var b bytes.Buffer
+	if json.Indent(&b, []byte(value), "", "  ") != nil {
+		return value
+	}
+	return b.String()
 }
 
 // clip cuts a value that is too long for a table.

@@ -98,9 +98,9 @@ type rulePage struct {
 	Held                         bool
 	Rules                        []option
 	Rows                         []ruledRow
-	Done                         bool // it was carried out; else this is what it would do
-	Count, Left                  string
-	N                            int // how many it decides
+	Done                         bool   // it was carried out; else this is what it would do
+	Count, Stay                  string // Stay is empty where nothing stays open
+	N                            int    // how many it decides
 }
 
 type ruledRow struct {
@@ -137,12 +137,15 @@ func (w *Web) byRule(out http.ResponseWriter, r *http.Request) error {
 			left++
 			row.State, row.Class = p.t("rule.left"), classWarn
 		} else {
-			row.State, row.Class = p.t("conflict.kept_"+x.Winner), classOK
+			row.State, row.Class = p.t("rule.stands_"+x.Winner), classOK
 		}
 		p.Rows = append(p.Rows, row)
 	}
 	p.N = len(ruled) - left
-	p.Count, p.Left = p.t("rule.would", "n", p.N), p.t("rule.stay", "n", left)
+	p.Count = p.t("rule.would", "n", p.N)
+	if left > 0 {
+		p.Stay = p.t("rule.stay", "n", left)
+	}
 	if p.Done {
 		p.Count = p.t("rule.did", "n", p.N)
 	}

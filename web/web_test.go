@@ -216,6 +216,10 @@ func TestMergeOnThePage(t *testing.T) {
 	if out := w.send("/conflicts/"+uuid, form); out.Code != http.StatusBadRequest {
 		t.Errorf("no value: status %d", out.Code)
 	}
+	bad := url.Values{"choice": {"merge"}, "basis": {basis}, "path.0": {"AllergyIntolerance.code.text"}, "take.0": {"own"}, "value.0": {"5"}}
+	if out := w.send("/conflicts/"+uuid, bad); out.Code != http.StatusBadRequest || !strings.Contains(out.Body.String(), "code.text") {
+		t.Errorf("a number where a text belongs: status %d\n%s", out.Code, out.Body)
+	}
 	form.Set("value.0", "Tree nuts")
 	if out := w.send("/conflicts/"+uuid, form); out.Code != http.StatusSeeOther || out.Header().Get("Location") != "/conflicts/"+uuid {
 		t.Fatalf("status %d\n%s", out.Code, out.Body)
@@ -231,7 +235,7 @@ func TestMergeOnThePage(t *testing.T) {
 // A rule shows what it would do, and does it when it is told to.
 func TestRuleOnThePage(t *testing.T) {
 	w, uuid := busy(t, "clinic-a")
-	contains(t, "the preview", w.page("/conflicts/rule?rule=destination-wins"), "It would decide 1 conflict.", "Nothing was changed yet", "this node&#39;s copy was kept", "Decide them like this")
+	contains(t, "the preview", w.page("/conflicts/rule?rule=destination-wins"), "It would decide 1 conflict.", "Nothing was changed yet", "badge ok\">this node&#39;s copy", "Decide them like this")
 	contains(t, "the preview of another type", w.page("/conflicts/rule?rule=destination-wins&type=Patient"), "It would decide 0 conflicts.")
 	contains(t, "the conflict", w.page("/conflicts/"+uuid), "Keep the other copy")
 	if out := w.send("/conflicts/rule", url.Values{"rule": {"destination-wins"}, "remark": {"agreed"}}); out.Code != http.StatusOK || !strings.Contains(out.Body.String(), "1 conflict was decided.") {

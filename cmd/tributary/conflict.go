@@ -81,6 +81,7 @@ type resolving struct {
 	r          control.Resolution
 	file       string
 	takes      []string
+	sets       []string
 	rule, kind string
 }
 
@@ -126,6 +127,8 @@ A copy that is held here because the parent has not decided is named by its Type
 	resolve.Flags().StringVar(&f.file, "file", "", "the record as it is to be, as JSON; - for standard input")
 	resolve.Flags().StringVar(&f.r.Basis, "basis", "", "refuse if the copies are others than those that `tributary conflict show` printed this for")
 	resolve.Flags().StringArrayVar(&f.takes, "take", nil, "PATH=local or PATH=incoming, for each path that `tributary conflict show` lists as a clash")
+	resolve.Flags().StringArrayVar(&f.sets, "set", nil, "PATH=JSON, for an element that neither copy has right; needs --basis")
+	resolve.Flags().BoolVar(&f.r.Held, "held", false, "with --rule: the copies that are held here for the parent, too")
 	resolve.Flags().StringVar(&f.r.Remark, "why", "", "the reason, for the audit; no patient data")
 	resolve.Flags().StringVar(&f.rule, "rule", "", "decide all open conflicts by this rule: "+policyNames())
 	resolve.Flags().StringVar(&f.kind, "type", "", "with --rule: only of this resource type")
@@ -151,8 +154,8 @@ func (f *resolving) read(in io.Reader, args []string) error {
 	switch {
 	case len(args) == 0:
 		return usage("no conflict is named")
-	case f.r.DryRun || f.kind != "":
-		return usage("--dry-run and --type go with --rule")
+	case f.r.DryRun || f.kind != "" || f.r.Held:
+		return usage("--dry-run, --held and --type go with --rule")
 	case len(args) == 2:
 		f.r.Choice = control.Choice(args[1])
 		if err := oneOf("conflict resolve", args[1], "local", "incoming"); err != nil {
@@ -179,7 +182,17 @@ func (f *resolving) read(in io.Reader, args []string) error {
 		}
 		f.r.Fields[path] = control.Choice(side)
 	}
-	if len(args) == 1 && f.file == "" && len(f.takes) == 0 {
+	for _, t := range f.sets {
+		path, value, ok := strings.Cut(t, "=")
+		if !ok || !json.Valid([]byte(value)) {
+			return usage("%.100q is not PATH=JSON: a text stands in quotation marks", t)
+		}
+		if f.r.Values == nil {
+			f.r.Values = map[string]json.RawMessage{}
+		}
+		f.r.Values[path] = json.RawMessage(value)
+	}
+	if len(args) == 1 && f.file == "" && len(f.takes)+len(f.sets) == 0 {
 		return usage("it is not said what shall stand: local, incoming, --take or --file")
 	}
 	return nil
@@ -202,8 +215,8 @@ func readDocument(in io.Reader, path string) (json.RawMessage, error) {
 }
 
 func (a *app) resolveByRule(ctx context.Context, l link, args []string, f resolving) error {
-	if len(args) > 0 || f.file != "" || len(f.takes) > 0 || f.r.Basis != "" {
-		return syncerr.New(syncerr.Usage, "conflict resolve", "--rule is about all open conflicts, and goes with --type, --why and --dry-run alone")
+	if len(args) > 0 || f.file != "" || len(f.takes)+len(f.sets) > 0 || f.r.Basis != "" {
+		return syncerr.New(syncerr.Usage, "conflict resolve", "--rule is about all open conflicts, and goes with --type, --held, --why and --dry-run alone")
 	}
 	f.r.Rule = reconcile.Policy(f.rule)
 	done, err := l.ResolveByRule(ctx, f.kind, f.r)
