@@ -34,41 +34,6 @@ func TestDifferences(t *testing.T) {
 	}
 }
 
-// A person may write an element anew, where it stands alone, in a list, or belongs to others.
-func TestMergeWithValuesOfOnesOwn(t *testing.T) {
-	own := map[string]string{"Patient.gender": `"unknown"`, "Patient.telecom[left:1]": `{"use":"work","value":"7"}`, "Patient.active": "false"}
-	merged, clashes := reconcile.MergeWith([]byte(diffAncestor), []byte(diffLeft), []byte(diffRight), func(d reconcile.Difference) (reconcile.Side, []byte) {
-		if v, ok := own[d.Path]; ok {
-			return reconcile.Neither, []byte(v)
-		}
-		return reconcile.Neither, nil
-	})
-	if len(clashes) != 0 {
-		t.Fatalf("clashes %+v", clashes)
-	}
-	for _, want := range []string{`"gender":"unknown"`, `{"use":"work","value":"7"}`, `"active":false`, `"birthDate":"2000-01-02"`} {
-		if !strings.Contains(string(merged), want) {
-			t.Errorf("%s is not in %s", want, merged)
-		}
-	}
-	a, l, r := `{"resourceType":"AllergyIntolerance","id":"a","criticality":"low","code":{"text":"dust"}}`, `{"resourceType":"AllergyIntolerance","id":"a","criticality":"low","code":{"text":"milk"}}`,
-		`{"resourceType":"AllergyIntolerance","id":"a","criticality":"high","code":{"text":"eggs"}}`
-	for _, swap := range []bool{false, true} {
-		if swap {
-			l, r = r, l
-		}
-		merged, clashes = reconcile.MergeWith([]byte(a), []byte(l), []byte(r), func(d reconcile.Difference) (reconcile.Side, []byte) {
-			if d.Path == "AllergyIntolerance.criticality" {
-				return reconcile.Neither, []byte(`"unable-to-assess"`)
-			}
-			return reconcile.Left, nil
-		})
-		if len(clashes) != 0 || !strings.Contains(string(merged), `"criticality":"unable-to-assess"`) {
-			t.Errorf("%s %+v", merged, clashes)
-		}
-	}
-}
-
 // A person chooses element by element, what one side alone changed included.
 func TestMergeChoosing(t *testing.T) {
 	choice := map[string]reconcile.Side{"Patient.gender": reconcile.Right, "Patient.birthDate": reconcile.Right, "Patient.telecom[left:1]": reconcile.Right}

@@ -13,9 +13,9 @@ import (
 
 // The bounds of one step of a look for audit rows.
 const (
-	auditFan   = 32  // classes that are read beside each other
-	auditAhead = 64  // ids that are read of each
-	auditFirst = 600 // of the newest rows: what is common stands among them
+	auditFan   = 32   // classes that are read beside each other
+	auditAhead = 64   // ids that are read of each
+	auditFirst = 2000 // of the newest rows: what is common stands among them
 	maxAudit   = 10_000
 )
 
