@@ -60,6 +60,8 @@ func (w *country) places() []place {
 		{name: "resource", node: w.district, path: "/explain/" + deferred},
 		{name: "resource-parked", node: w.hill, path: "/explain/" + dangling},
 		{name: "resource-absent", node: w.lake, path: "/explain/Patient/never-seen"},
+		{name: "settings", node: w.lake, path: "/settings"},
+		{name: "settings-top", node: w.nation, path: "/settings"},
 		{name: "nothing-here", node: w.lake, path: "/conflicts/none", status: 404},
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -93,6 +94,7 @@ func (w *network) add(name, parent string, change func(*config.Config)) *running
 		Clock: w.clock.Now, Rand: &numbers{r: rand.NewChaCha8([32]byte([]byte(fmt.Sprintf("%-32.32s", name))))}, Transport: r.cable, Version: "1.0.0",
 		Volatile: true, // what a power cut leaves is tested elsewhere
 	}
+	deps.File = w.file(cfg)
 	w.must(node.Init(ctx, cfg, deps))
 	r.Node, err = node.New(ctx, cfg, deps)
 	w.must(err)
@@ -107,6 +109,22 @@ func (w *network) add(name, parent string, change func(*config.Config)) *running
 	})
 	w.nodes[name] = r
 	return r
+}
+
+// file writes a configuration as its owner would have it, so that the page of the settings can change it.
+func (w *network) file(cfg config.Config) *config.File {
+	w.t.Helper()
+	path := filepath.Join(cfg.Node.DataDir, "tributary.yaml")
+	var text bytes.Buffer
+	w.must(cfg.Print(&text))
+	w.must(os.WriteFile(path, text.Bytes(), 0o600))
+	var env []string
+	if cfg.Parent.URL != "" {
+		env = []string{"TRIBUTARY_PARENT__CREDENTIAL=" + cfg.Parent.Credential}
+	}
+	f, err := config.Open(path, env)
+	w.must(err)
+	return f
 }
 
 // numbers are random numbers that are the same in each run.
