@@ -141,6 +141,9 @@ func (c *Control) NoteSupport(ctx context.Context) error {
 // Config returns the configuration with secrets masked.
 func (c *Control) Config() config.Config { return c.config().Redacted() }
 
+// Sizes returns how much room the database takes. It reads no table.
+func (c *Control) Sizes(ctx context.Context) (store.Sizes, error) { return c.eng.Store().Sizes(ctx) }
+
 // Database returns how much room the database takes, and its tables. It reads every table once.
 func (c *Control) Database(ctx context.Context) (store.Sizes, []store.Table, error) {
 	sizes, err := c.eng.Store().Sizes(ctx)
