@@ -68,6 +68,9 @@ func (s *Server) protocol(next handler) handler {
 		if err := s.met(r); err != nil {
 			return err
 		}
+		if err := s.takeReports(w, r); err != nil {
+			return err
+		}
 		return next(w, r)
 	}
 }
@@ -125,6 +128,14 @@ func (s *Server) met(r *http.Request) error {
 			}
 		}
 		if err := tx.Agree(p.Name, agreed); err != nil {
+			return err
+		}
+		if c.Participant.Replica != replica {
+			if err := tx.Ask(p.ID, []version.Replica{replica}); err != nil {
+				return err
+			}
+		}
+		if err := tx.Contacted(p.ID); err != nil {
 			return err
 		}
 		return tx.TouchChild(p)
@@ -223,6 +234,9 @@ func (s *Server) syncRead(w http.ResponseWriter, r *http.Request) error {
 		return syncerr.New(syncerr.EpochChanged, "read changes", "the log up to %d is not kept any more, the cursor is %s", floor, req.After)
 	}
 	if err := s.awaitNews(r.Context(), req); err != nil {
+		return err
+	}
+	if err := s.tellReached(w, r); err != nil {
 		return err
 	}
 	out, done, err := s.compressed(w, r)
@@ -450,6 +464,9 @@ func (s *Server) syncTake(w http.ResponseWriter, r *http.Request) error {
 		return err
 	})
 	if err != nil {
+		return err
+	}
+	if err := s.tellReached(w, r); err != nil {
 		return err
 	}
 	out, done, err := s.compressed(w, r)

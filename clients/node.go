@@ -35,6 +35,13 @@ type Self struct {
 	// Heard is told what the peer answered to Hello, before anything else is asked but for contents by their versions; nil for nobody. After its
 	// error the peer counts as not asked.
 	Heard func(context.Context, feed.Peer) error
+	// Mark is up to where the peer told how far this node's changes have come, "" for nobody who wants to know; Told takes what it tells. nil for none.
+	Mark func(context.Context) (string, error)
+	Told func(context.Context, []byte) error
+	// Report returns what the peer is to be told of this node and of those below it, "" for nothing, and what is called when it is known whether
+	// it was taken; nil for none.
+	Report func(context.Context) (header string, done func(taken bool), err error)
+	Clock  func() time.Time // nil where how far the clocks are apart is not wanted
 }
 
 // Node talks to a peer that is a Tributary node. It is a feedreader.Source over the peer's compact feed and a
@@ -50,6 +57,7 @@ type Node struct {
 	out    atomic.Int64
 	maxRow int
 	saw    atomic.Pointer[string] // the peer's log head that it told last
+	skew   atomic.Pointer[int64]  // how far this node's clock is ahead of the peer's, in milliseconds
 	asked  atomic.Uint64          // requests so far: by it the peer tells one that was under way for long from one of now
 
 	pool *zpool.Pool
@@ -131,6 +139,7 @@ func (n *Node) Ask(ctx context.Context) (feed.Peer, error) {
 	if json.Unmarshal(body, &p) != nil || p.Epoch == "" || !p.Replica.Valid() {
 		return p, n.notNode("it answered something else than a node does")
 	}
+	n.apart(p.Time)
 	if p.Protocol != feed.Protocol {
 		side := "the parent"
 		if p.Protocol > feed.Protocol {
@@ -308,6 +317,12 @@ func (n *Node) do(ctx context.Context, method, path string, body []byte, more ht
 		req.Header.Set("Tributary-Turn", strconv.FormatUint(p.Turn, 10)) // and if another process of this node came since
 		req.Header.Set("Tributary-Epoch", p.Epoch)                       // the peer refuses if it has another one by now
 	}
+	reported, err := n.ask(ctx, path, req.Header)
+	if err != nil {
+		return nil, err
+	}
+	var answer http.Header
+	defer func() { reported(answer) }()
 	req.Header.Set("Accept-Encoding", "zstd")
 	if body != nil {
 		req.Header.Set("Content-Type", "application/x-ndjson")
@@ -317,11 +332,16 @@ func (n *Node) do(ctx context.Context, method, path string, body []byte, more ht
 	if err != nil {
 		return nil, n.unreachable(ctx, err)
 	}
+	answer = res.Header
 	res.Body = &counting{ReadCloser: res.Body, n: &n.in}
 	if res.StatusCode == http.StatusOK {
 		if strings.HasPrefix(path, "/sync/") && res.Header.Get("Tributary-Protocol") == "" {
 			drain(res.Body)
 			return nil, n.notNode("its answer has no Tributary-Protocol header")
+		}
+		if err := n.hear(ctx, path, res.Header); err != nil {
+			drain(res.Body)
+			return nil, err
 		}
 		return res, nil
 	}

@@ -60,6 +60,15 @@ func (c *Control) Explain(ctx context.Context, key fhir.Key) (Explanation, error
 	if out.AtParent, err = c.atParent(ctx, out, currents[key]); err != nil {
 		return out, err
 	}
+	met, err := c.metParent(ctx)
+	if err != nil {
+		return out, err
+	}
+	if out.Current != nil {
+		if out.Reached, err = c.reached(ctx, key, currents[key], met.Epoch); err != nil {
+			return out, err
+		}
+	}
 	out.History, out.Audit, out.Held = orEmpty(out.History), orEmpty(out.Audit), orEmpty(out.Held)
 	if out.absent, err = c.absent(ctx, out); err != nil {
 		return out, err
@@ -69,6 +78,11 @@ func (c *Control) Explain(ctx context.Context, key fhir.Key) (Explanation, error
 	}
 	out.Readers = orEmpty(c.readers(out, children))
 	out.Story = out.story(c.now())
+	for _, at := range out.Reached {
+		if at.Level > 1 { // of the parent more is known
+			out.Story = append(out.Story, at.sentence(key.Type))
+		}
+	}
 	out.Summary = texts(out.Story)
 	return out, nil
 }

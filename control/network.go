@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tributary-sync/tributary/store"
 	"github.com/tributary-sync/tributary/version"
 )
 
@@ -97,22 +98,102 @@ func (c *Control) Network(ctx context.Context) (Network, error) {
 	return out, nil
 }
 
-// tree returns this node with its children.
+// maxDepth is how deep a tree is shown: a loop of reports would have no end.
+const maxDepth = 20
+
+// tree returns this node with those below it.
 func (c *Control) tree(ctx context.Context) (NetworkNode, error) {
-	id := c.eng.Store().Identity()
-	self := NetworkNode{Name: id.Name, Replica: id.Replica, Version: c.deps.Version, Started: c.deps.StartedAt.UnixMilli(), LastContact: c.now(), Reported: c.now()}
+	stand, err := c.Stand(ctx, nil)
+	if err != nil {
+		return NetworkNode{}, err
+	}
+	self := nodeOf(store.Below{Stand: stand, Contact: c.now(), Reported: c.now(), Started: c.deps.StartedAt.UnixMilli()})
 	children, err := c.Children(ctx)
 	if err != nil {
 		return self, err
 	}
-	for _, k := range children {
-		n := NetworkNode{ID: k.ID, Name: k.Name, Replica: k.Replica, LastContact: k.LastSeen, BacklogDown: k.Lag}
-		if k.Cloned != 0 {
-			n.Troubles = append(n.Troubles, Trouble{TroubleCloned, k.Cloned})
-		}
-		self.Children = append(self.Children, n)
+	rows, err := c.eng.Store().Below(ctx)
+	if err != nil {
+		return self, err
 	}
-	return self, nil
+	byParent, direct := map[string][]store.Below{}, map[string]store.Below{}
+	for _, b := range rows {
+		if b.ID == b.Child {
+			direct[b.ID] = b
+			continue
+		}
+		byParent[b.Child+"/"+b.Parent] = append(byParent[b.Child+"/"+b.Parent], b)
+	}
+	var below func(child, id string, depth int) []NetworkNode
+	below = func(child, id string, depth int) []NetworkNode {
+		var out []NetworkNode
+		for _, b := range byParent[child+"/"+id] {
+			n := nodeOf(b)
+			if depth < maxDepth {
+				n.Children = below(child, b.ID, depth+1)
+			}
+			out = append(out, n)
+		}
+		return out
+	}
+	err = c.eng.Store().Read(ctx, func(r *store.Reader) error {
+		self.Children = nil
+		for _, k := range children {
+			n := nodeOf(direct[k.ID])
+			n.ID, n.Name, n.LastContact, n.BacklogDown = k.ID, k.Name, k.LastSeen, k.Lag
+			if k.Replica != "" {
+				n.Replica = k.Replica
+			}
+			if k.Cloned != 0 {
+				n.Troubles = append(n.Troubles, Trouble{TroubleCloned, k.Cloned})
+			}
+			if k.Lag > 0 {
+				at, err := r.CommittedAfter(k.Seq)
+				if err != nil {
+					return err
+				}
+				n.LagDown = max(0, c.now()-at)
+			}
+			n.Children = below(k.ID, k.ID, 1)
+			self.Children = append(self.Children, n)
+		}
+		return nil
+	})
+	newest := map[version.Replica]int64{}
+	self.eachBelow(func(n *NetworkNode) { newest[n.Replica] = max(newest[n.Replica], n.LastContact) })
+	self.leaveOut(func(n NetworkNode) bool { return n.Replica != "" && newest[n.Replica]-n.LastContact > movedAfter })
+	return self, err
+}
+
+// movedAfter is how much later a node has to be heard elsewhere to count as moved, in milliseconds. One that is still heard where it was is there,
+// whatever another child says of it.
+const movedAfter = 30 * 60_000
+
+func nodeOf(b store.Below) NetworkNode {
+	s := b.Stand
+	n := NetworkNode{
+		ID: b.ID, Name: s.Name, Version: s.Version, LastContact: b.Contact, Reported: b.Reported, Started: b.Started, BacklogUp: s.Up, BacklogDown: s.Down,
+		Lag: s.Lag, Parked: s.Parked, Held: s.Held, Conflicts: s.Conflicts, ClockSkew: s.Skew, DiskFree: s.Disk,
+	}
+	if len(s.Replicas) > 0 {
+		n.Replica = s.Replicas[0]
+	}
+	return n
+}
+
+func (n *NetworkNode) eachBelow(do func(*NetworkNode)) {
+	for i := range n.Children {
+		do(&n.Children[i])
+		n.Children[i].eachBelow(do)
+	}
+}
+
+// leaveOut takes nodes out of the tree, with what is below them.
+func (n *NetworkNode) leaveOut(out func(NetworkNode) bool) {
+	n.Children = slices.DeleteFunc(n.Children, out)
+	for i := range n.Children {
+		n.Children[i].leaveOut(out)
+	}
 }
 
 // judge notes what is wrong with a node and with those below it, and puts the worst first. heard says that its way up speaks: what is below

@@ -12,7 +12,7 @@ type Reach struct {
 	Code    string          `json:"code"`
 	Until   int64           `json:"until,omitempty"`   // of ReachUntil: everything recorded before that time is there
 	Waiting uint64          `json:"waiting,omitempty"` // changes that have not come there
-	Aside   uint64          `json:"aside,omitempty"`   // changes among the others that were refused there, or wait in a conflict
+	Aside   uint64          `json:"aside,omitempty"`   // changes among the others that were refused there, or wait in a conflict; with each goes what was done before to the same resource
 	Types   []TypeReach     `json:"types"`             // of which something was recorded here, by name
 	Stays   []string        `json:"stays,omitempty"`   // those of them that do not go that far up
 	Said    []Sentence      `json:"said"`              // the same as sentences

@@ -52,6 +52,9 @@ func (c *Control) Status(ctx context.Context) (Status, error) {
 	if d, err := c.disk(); err == nil {
 		out.Disk = &d
 	}
+	if out.Reach, err = c.Reach(ctx); err != nil {
+		return Status{}, err
+	}
 	out.Notices = out.notices()
 	out.Attention = texts(out.Notices)
 	return out, nil

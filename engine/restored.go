@@ -247,6 +247,11 @@ func (e *Engine) reincarnate(ctx context.Context, why, epoch string, suspects []
 		if err != nil {
 			return err
 		}
+		for _, s := range suspects {
+			if err := tx.CutTicks(s.Replica); err != nil {
+				return err
+			}
+		}
 		return grow(tx, again, newest)
 	})
 }
@@ -266,6 +271,7 @@ func relabel(tx *store.Tx, again, sure []store.Row, last map[version.Replica]map
 		if err != nil {
 			return nil, err
 		}
+		tx.MadeThen(row.Key.Type, v, row.Committed)
 		s := row.Stamp
 		if s.Origin == s.Version {
 			s.Origin, s.Author = v, v.Replica

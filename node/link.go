@@ -37,6 +37,7 @@ type link struct {
 	verify  *verifier
 	mu      sync.Mutex
 	saved   feed.Peer // as last stored
+	reports reporter
 }
 
 // wiring is what the passes of a link are for one configuration. A pass goes by one of them from its beginning to its end.
@@ -54,6 +55,7 @@ func newLink(ctx context.Context, n *Node) (*link, error) {
 	}
 	self := clients.Self{
 		Node: n.cfg.Node.Name, Replica: func() string { return string(n.store.Identity().Replica) }, PublicKey: n.keys.public(), Head: l.head, Saw: remembered, Pool: n.deps.Pool,
+		Mark: l.mark, Told: l.told, Report: l.report, Clock: n.deps.Clock,
 		Instance: n.store.NewUUID(), Heard: func(ctx context.Context, p feed.Peer) error { return l.recall(ctx, p.Saw) },
 	}
 	token := func() (string, error) {
@@ -173,6 +175,9 @@ func (l *link) hello(ctx context.Context) (feed.Peer, error) {
 	now := l.node.deps.Clock().UnixMilli()
 	err = l.node.store.Write(ctx, func(tx *store.Tx) error {
 		if err := tx.NameReplica(p.Replica, p.Node); err != nil {
+			return err
+		}
+		if err := tx.Below(l.above(p)); err != nil {
 			return err
 		}
 		return tx.SaveParticipant(store.Participant{

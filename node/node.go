@@ -167,6 +167,9 @@ func New(ctx context.Context, cfg config.Config, deps Deps) (*Node, error) {
 	if err := n.incarnate(ctx); err != nil {
 		return nil, errors.Join(err, st.Close())
 	}
+	if err := n.orphaned(ctx); err != nil {
+		deps.Log.Warn("what an earlier parent told stays", "error", err) // a full disk must not keep readers out
+	}
 	if cfg.Parent.URL != "" {
 		if n.link, err = newLink(ctx, n); err != nil {
 			return nil, errors.Join(err, st.Close())
@@ -327,6 +330,14 @@ func (n *Node) Upkeep(ctx context.Context) error {
 		return err
 	}
 	if err := n.engine.Upkeep(ctx, n.cfg.Audit.Retention.Std()); err != nil {
+		return err
+	}
+	if err := n.store.Write(ctx, func(tx *store.Tx) error {
+		if err := tx.ThinTimes(); err != nil {
+			return err
+		}
+		return tx.PruneBelow()
+	}); err != nil {
 		return err
 	}
 	_, err := n.engine.Collect(ctx, engine.Collecting{

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 
 	"github.com/tributary-sync/tributary/api"
 	"github.com/tributary-sync/tributary/config"
@@ -44,7 +45,7 @@ func (n *Node) Prepare(to config.Sync) (apply func(context.Context) error, err e
 			l.way.Store(w)
 			n.current.Store(&cfg)
 			n.engine.SetPolicies(cfg.Policies())
-			err = n.release(ctx)
+			err = errors.Join(n.release(ctx), l.sends(ctx))
 		})
 		l.pull.loop.Poke()
 		l.push.loop.Poke()

@@ -74,6 +74,14 @@ func (tx *Tx) Settle(k fhir.Key, seen version.Vector) error {
 			k.Type, k.ID, string(l.Version.Replica), l.Version.Tick); err != nil {
 			return err
 		}
+		revision, err := tx.revised(false)
+		if err != nil {
+			return err
+		}
+		// Who was told that it is lacking is told that it is not any more.
+		if err := tx.exec("UPDATE knowledge SET revision = ? WHERE type = ? AND replica = ?", revision, k.Type, string(l.Version.Replica)); err != nil {
+			return err
+		}
 	}
 	return nil
 }

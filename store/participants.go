@@ -86,6 +86,14 @@ func (tx *Tx) RemoveChild(name string) error {
 	if err := tx.depart(name); err != nil {
 		return err
 	}
+	var id string
+	if ok, err := tx.one("SELECT id FROM participant WHERE kind = ? AND name = ?", []any{KindChild, name}, &id); err != nil {
+		return err
+	} else if ok {
+		if err := tx.departs(id); err != nil {
+			return err
+		}
+	}
 	res := tx.gorm().Where("kind = ? AND name = ?", KindChild, name).Delete(&participantRow{})
 	if res.Error == nil && res.RowsAffected == 0 {
 		return syncerr.New(syncerr.NotFound, "remove child", "there is no child %q", name).WithHint("`tributary child list` shows them")

@@ -18,6 +18,7 @@ type pending struct {
 	order   []fhir.Key
 	raised  map[string]bool  // counters
 	minted  map[minting]bool // ticks
+	made    map[minting]made // when the first of them were given
 }
 
 // touch is what writers did to a key: the resource row is written once, at the end.
@@ -90,6 +91,11 @@ func (tx *Tx) join() error {
 	for m, v := range tx.ticks {
 		t.ticks[m] = v
 		put(&p.minted, m, true)
+	}
+	for m, first := range tx.made {
+		if _, ok := p.made[m]; !ok {
+			put(&p.made, m, first)
+		}
 	}
 	if tx.identity != nil {
 		t.identity = tx.identity
@@ -171,6 +177,9 @@ func (t *transaction) writeCounters(p pending) error {
 			known = append(known, []any{m.resourceType, string(m.replica), t.ticks[m], revision, revision}) // whoever makes a change knows it
 		}
 	}
+	if err := t.insert(t.store.dialect.ignore+" INTO tick_time (replica, type, tick, at)", "", 4, t.times(p)); err != nil {
+		return err
+	}
 	for _, name := range slices.Sorted(maps.Keys(p.raised)) {
 		counters = append(counters, []any{name, t.counters[name]})
 	}
@@ -181,6 +190,24 @@ func (t *transaction) writeCounters(p pending) error {
 		return err
 	}
 	return t.insert("INSERT INTO counter (name, value)", t.store.dialect.update("name", "value"), 2, counters)
+}
+
+// timeEvery is how far apart the noted times of ticks are, in milliseconds.
+const timeEvery = 60_000
+
+// times returns the rows that say when ticks were given. Where a transaction is undone its times are noted by none: what stands is early, not late.
+func (t *transaction) times(p pending) [][]any {
+	var out [][]any
+	noted := t.store.timed
+	for _, m := range slices.SortedFunc(maps.Keys(p.made), minting.compare) {
+		first := p.made[m]
+		if last, ok := noted[m]; ok && first.at >= last && first.at-last < timeEvery {
+			continue
+		}
+		noted[m] = first.at
+		out = append(out, []any{string(m.replica), m.resourceType, first.tick, first.at})
+	}
+	return out
 }
 
 const logColumns = "seq, type, id, ordinal, action, replica, tick, vector, author, authored, origin, deleted, hash, committed, unit, unit_size, source, content_seq, size, enc, content"

@@ -55,6 +55,7 @@ type Store struct {
 	insertions map[insertKey]string
 	classes    map[int64]bool // of audit rows, which the database is known to have; used by the transaction that writes
 	kept       *keptCounters
+	timed      map[minting]int64 // when a tick of each was last noted with its time
 	packer     packer
 
 	mu   sync.Mutex
@@ -116,7 +117,7 @@ func connect(ctx context.Context, opts Options, create bool) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{opts: opts, dialect: d, limits: searchLimits{few: fewRows, time: searchTime}, news: make(chan struct{}), insertions: map[insertKey]string{}}
+	s := &Store{opts: opts, dialect: d, limits: searchLimits{few: fewRows, time: searchTime}, news: make(chan struct{}), insertions: map[insertKey]string{}, timed: map[minting]int64{}}
 	if s.writer, s.reader, err = d.open(opts, create); err != nil {
 		return nil, withClose(s, err)
 	}

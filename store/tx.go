@@ -47,6 +47,7 @@ type Tx struct {
 	pending
 	counters map[string]uint64
 	ticks    map[minting]uint64
+	made     map[minting]made // the first tick of each that this writer gave
 	current  map[fhir.Key]*Current
 	identity *Identity
 
@@ -240,7 +241,16 @@ func (tx *Tx) NextTickOf(replica version.Replica, resourceType string) (version.
 	}
 	v++
 	put(&tx.ticks, m, v)
+	if _, ok := tx.made[m]; !ok {
+		put(&tx.made, m, made{v, tx.Now()})
+	}
 	return version.Version{Replica: replica, Tick: v}, nil
+}
+
+// made is when a tick was given, in milliseconds since 1970 UTC.
+type made struct {
+	tick uint64
+	at   int64
 }
 
 // minting names a counter of ticks.

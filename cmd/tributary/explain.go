@@ -45,6 +45,11 @@ func (a *app) printExplanation(e control.Explanation) {
 			a.table(header, rows, "")
 		}
 	}
+	up := make([]table.Row, len(e.Reached))
+	for i, r := range e.Reached {
+		up[i] = table.Row{r.Level, r.Name, r.Code}
+	}
+	section("Has this version reached the nodes above?", table.Row{"Level", "Node", "Reached"}, up)
 	rows := make([]table.Row, len(e.History))
 	for i, h := range e.History {
 		rows[i] = table.Row{h.Seq, h.Action, h.Version, dash(h.By), a.when(h.Authored), a.when(h.Committed), h.Source}

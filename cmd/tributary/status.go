@@ -38,6 +38,11 @@ func (a *app) printStatus(s control.Status) {
 		a.say("Parent: none; this node is the top of its tree.")
 	} else {
 		a.printParent(*s.Parent)
+		for _, r := range s.Reach {
+			for _, line := range r.Said {
+				a.say("  %s", line.Text)
+			}
+		}
 	}
 	for _, v := range s.Servers {
 		a.say("")

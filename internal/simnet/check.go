@@ -41,8 +41,7 @@ func (n *Net) Check(ctx context.Context) error {
 	wrong = append(wrong, n.checkMinted(views)...)
 	wrong = append(wrong, n.checkUnits(views)...)
 	wrong = append(wrong, n.checkClaims(ctx, views)...)
-	wrong = append(wrong, n.checkKnowledge(ctx)...)
-	wrong = append(wrong, n.checkClaims(ctx, views)...)
+	wrong = append(wrong, n.checkReached(ctx, views)...)
 	wrong = append(wrong, n.checkKnowledge(ctx)...)
 	return errors.Join(wrong...)
 }

@@ -74,9 +74,10 @@ type Net struct {
 	bodies    map[string]bool            // every body that an author wrote, bare
 	restored  int                        // databases put back
 	healing   bool
-	estranged bool   // a node forgot another one and collected what that had still to hear of
-	late      []late // requests that the network delivers again, later
-	clones    int    // machines copied
+	estranged bool         // a node forgot another one and collected what that had still to hear of
+	late      []late       // requests that the network delivers again, later
+	clones    int          // machines copied
+	had       map[life]had // what each life of a node was seen to have
 
 	live      *rand.Rand      // whether what is synchronised changes while the node runs
 	operators *rand.Rand      // who give up what is parked, and take it up
@@ -91,7 +92,7 @@ type Net struct {
 func New(ctx context.Context, o Options) (*Net, error) {
 	n := &Net{
 		opts: o, rand: stream(o.Seed, 0), inner: []*rand.Rand{stream(o.Seed, 1), stream(o.Seed, 2)}, above: stream(o.Seed, 53), live: stream(o.Seed, 58), people: stream(o.Seed, 55), operators: stream(o.Seed, 57), values: map[string]bool{}, now: time.Date(2026, 1, 1, 8, 0, 0, 0, time.UTC),
-		accepted: map[fhir.Key][]*accepted{}, minted: map[kindVersion]feed.Event{}, twice: map[kindVersion]bool{}, bodies: map[string]bool{},
+		accepted: map[fhir.Key][]*accepted{}, minted: map[kindVersion]feed.Event{}, twice: map[kindVersion]bool{}, had: map[life]had{}, bodies: map[string]bool{},
 	}
 	for i := range o.Nodes {
 		x := n.node(i)
@@ -367,7 +368,7 @@ func (n *Net) Run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(append(n.checkClaims(ctx, views), n.checkOthers(views)...)...); err != nil {
+		if err := errors.Join(slices.Concat(n.checkClaims(ctx, views), n.checkReached(ctx, views), n.checkOthers(views))...); err != nil {
 			return fmt.Errorf("after step %d: %w", i, err)
 		}
 	}

@@ -177,6 +177,7 @@ func (x *Node) backUp(ctx context.Context) error {
 func (x *Node) loses(ctx context.Context, now view) error {
 	n := x.net
 	x.restored++
+	n.noteLives(x, now)
 	views := []view{*x.backup}
 	for _, o := range n.nodes {
 		if o == x {
