@@ -31,11 +31,7 @@ func (a above) goes(level int, resourceType string) bool {
 // first that waits, 0 where none does.
 func (a above) lacks(w feed.Way, tick uint64) (waiting, aside, first uint64) {
 	p := a.has[w]
-	for _, n := range p.Aside {
-		if n <= tick {
-			aside++
-		}
-	}
+	aside = uint64(len(p.Aside)) // a tick above those that were given here is of a life that was lost, and may stand for one that was not
 	if p.Tick >= tick {
 		return 0, aside, 0
 	}
@@ -203,11 +199,17 @@ func (c *Control) reached(ctx context.Context, k fhir.Key, current store.Current
 			return err
 		}
 		mine := slices.ContainsFunc(own, func(o store.Own) bool { return o.Replica == v.Replica })
+		here := uint64(0) // up to there this node knows which ticks are of other resources
+		for _, o := range own {
+			if o.Replica == v.Replica && o.Type == k.Type {
+				here = o.Tick
+			}
+		}
 		for i, n := range known.nodes {
 			at := ReachedAt{Level: i + 1, Name: n.Name, Replica: n.Replica, Code: ReachedUnknown}
 			p, told := known.has[feed.Way{Level: at.Level, Replica: v.Replica, Type: k.Type}]
 			switch {
-			case told && p.Tick >= v.Tick && slices.Contains(p.Aside, v.Tick):
+			case told && p.Tick >= v.Tick && lacking(p, v, here, mine):
 				at.Code = ReachedAside
 			case told && p.Tick >= v.Tick:
 				at.Code = ReachedYes
@@ -225,6 +227,14 @@ func (c *Control) reached(ctx context.Context, k fhir.Key, current store.Current
 	return out, err
 }
 
+// lacking reports whether a node may lack a version that is below a tick up to which it has changes: it lacks it, or a later one that may be of the
+// same resource and stand for it.
+func lacking(p feed.Progress, v version.Version, here uint64, mine bool) bool {
+	return slices.ContainsFunc(p.Aside, func(tick uint64) bool {
+		return tick == v.Tick || tick > v.Tick && (!mine || tick > here)
+	})
+}
+
 // sentence says it in English.
 func (a ReachedAt) sentence(resourceType string) Sentence {
 	s := Sentence{Code: "reached_" + a.Code, Words: map[string]string{"node": a.Name, "type": resourceType}}
@@ -234,7 +244,7 @@ func (a ReachedAt) sentence(resourceType string) Sentence {
 	case ReachedNotYet:
 		s.Text = a.Name + " does not have this version yet."
 	case ReachedAside:
-		s.Text = a.Name + " could not take this version: it was refused there, or waits there for a decision."
+		s.Text = a.Name + " may lack this version: it was refused there, or waits there for a decision."
 	case ReachedStays:
 		s.Text = "Records of type " + resourceType + " are not sent as far as " + a.Name + "."
 	case ReachedFrom:

@@ -111,15 +111,18 @@ func (s *pass) excepting(ctx context.Context, known []feed.Known) ([]feed.Known,
 		return nil, err
 	}
 	for _, p := range refused {
-		known = except(known, p.Key, p.Stamp.Version)
+		known = except(known, p.Key, p.Stamp)
 	}
 	return known, nil
 }
 
 // except adds an exception where the knowledge tells of the key's type.
-func except(known []feed.Known, k fhir.Key, v version.Version) []feed.Known {
+func except(known []feed.Known, k fhir.Key, s version.Stamp) []feed.Known {
 	for i := range known {
-		if known[i].Type == k.Type {
+		if known[i].Type != k.Type {
+			continue
+		}
+		for _, v := range s.Vector.With(s.Version) { // what it had seen did not come there either, unless by another copy
 			known[i] = known[i].Except(k.ID, v)
 		}
 	}

@@ -201,7 +201,7 @@ func (s *pass) deliver(ctx context.Context, d *engine.Delivery, what resourceman
 	for i, ev := range d.Events {
 		if reason := large(ev); reason != nil {
 			d.Receipts[i] = feed.Receipt{Key: ev.Key, Version: ev.Stamp.Version, Result: feed.Refused, Reason: reason.Error()}
-			known = except(known, ev.Key, ev.Stamp.Version)
+			known = except(known, ev.Key, ev.Stamp)
 			continue
 		}
 		small, at = append(small, ev), append(at, i)
