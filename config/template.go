@@ -83,7 +83,7 @@ history:
 audit:
   retention: ` + d.Audit.Retention.String() + `
 
-# After how long without a word a node below this one is shown as silent.
+# After how long without a word a node below this one is shown as silent: five minutes or more, and the same at all levels.
 network:
   silent_after: ` + d.Network.SilentAfter.String() + `
 `)

@@ -87,9 +87,12 @@ func (n NetworkNode) Silent() bool {
 	return slices.ContainsFunc(n.Troubles, func(t Trouble) bool { return t.Code == TroubleSilent })
 }
 
+// SilentAfter returns after how long without a word a node below this one is silent, in milliseconds; 0 for never.
+func (c *Control) SilentAfter() int64 { return c.cfg.Network.SilentAfter.Std().Milliseconds() }
+
 // Network returns this node and the tree below it.
 func (c *Control) Network(ctx context.Context) (Network, error) {
-	out := Network{Time: c.now(), SilentAfter: c.cfg.Network.SilentAfter.Std().Milliseconds(), Troubles: map[string]int{}}
+	out := Network{Time: c.now(), SilentAfter: c.SilentAfter(), Troubles: map[string]int{}}
 	var err error
 	if out.Self, err = c.tree(ctx); err != nil {
 		return Network{}, err

@@ -26,9 +26,8 @@ type Below struct {
 
 // What is remembered of what children report.
 const (
-	mostBelow   = 20_000                // nodes below one child
-	contactStep = 10 * 60_000           // how much later a contact has to be to be told upward, in milliseconds
-	goneFor     = 90 * 24 * 3600 * 1000 // how long it is remembered that a node went, in milliseconds
+	mostBelow = 20_000                // nodes below one child
+	goneFor   = 90 * 24 * 3600 * 1000 // how long it is remembered that a node went, in milliseconds
 )
 
 const belowColumns = "child, id, parent, report, contact, reported, gone, revision, touched"
@@ -170,11 +169,11 @@ func (tx *Tx) takeReport(child string, n feed.Report, revision uint64) error {
 		child, id, parent, s.Name, string(s.Replicas[0]), string(text), contact, reported, revision, revision)
 }
 
-// Contacted notes that a child was heard, where that is much later than was noted before.
-func (tx *Tx) Contacted(child string) error {
+// Contacted notes that a child was heard, where that is later by a step, in milliseconds, than was noted before: then it is told upward.
+func (tx *Tx) Contacted(child string, step int64) error {
 	var n int
 	now := tx.Now()
-	if ok, err := tx.one("SELECT 1 FROM subtree WHERE child = ? AND id = ? AND gone = 0 AND (contact < ? OR contact > ?)", []any{child, child, now - contactStep, now}, &n); err != nil || !ok {
+	if ok, err := tx.one("SELECT 1 FROM subtree WHERE child = ? AND id = ? AND gone = 0 AND (contact < ? OR contact > ?)", []any{child, child, now - step, now}, &n); err != nil || !ok {
 		return err
 	}
 	revision, err := tx.revised(false)
