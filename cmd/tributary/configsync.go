@@ -157,7 +157,7 @@ func (a *app) showSettings(s control.Settings) error {
 		a.note("%s comes from the environment variable %s and can only be changed there.", v.Setting, v.Name)
 	}
 	if s.Parent == "" {
-		a.note("This node has no parent: nothing is synchronised.")
+		a.note("This node has no parent: what goes between it and its children is set at each of them. How conflicts are decided is set here.")
 	}
 	yes := map[bool]string{true: "yes", false: "no"}
 	var rows []table.Row
