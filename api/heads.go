@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/tributary-sync/tributary/feed"
@@ -19,63 +18,31 @@ const (
 	headHeader = "Tributary-Head"
 )
 
-// remembered is a log head of this node as a child remembers it, with what the node had been before.
-type remembered struct {
-	store.LogHead
-	before string // the beginnings of the epochs of its earlier logs, separated by dots
-}
-
-// follows reports whether the log of that head was a later one than that of an epoch.
-func (m remembered) follows(epoch string) bool {
-	return slices.Contains(strings.Split(m.before, "."), beginning(epoch))
-}
-
-const (
-	beginningDigits = 8
-	maxBefore       = 16 // epochs in a text
-)
-
-func beginning(epoch string) string { return epoch[:min(beginningDigits, len(epoch))] }
-
 // sealed returns what a child is to remember: a text with a tag that only this node can make, so that nobody else can make it believe that
 // it is an older copy of itself.
-func (s *Server) sealed(m remembered) string {
-	text := m.String() + ":" + m.before
+func (s *Server) sealed(text string) string {
 	h := hmac.New(sha256.New, s.deps.Secret)
 	h.Write([]byte("log head " + text))
 	return text + ":" + hex.EncodeToString(h.Sum(nil)[:16])
 }
 
-// unsealed returns what sealed made a text of; false for anything else.
-func (s *Server) unsealed(text string) (remembered, bool) {
+// unsealed returns the head of a text that sealed made; false for anything else.
+func (s *Server) unsealed(text string) (store.LogHead, bool) {
 	i := strings.LastIndexByte(text, ':')
-	if i < 0 || len(text) > feed.MaxHead {
-		return remembered{}, false
+	if i < 0 || len(text) > feed.MaxHead || !hmac.Equal([]byte(s.sealed(text[:i])), []byte(text)) {
+		return store.LogHead{}, false
 	}
-	j := strings.LastIndexByte(text[:i], ':')
-	if j < 0 {
-		return remembered{}, false
-	}
-	h, err := store.ParseLogHead(text[:j])
-	m := remembered{LogHead: h, before: text[j+1 : i]}
-	return m, err == nil && !h.IsZero() && hmac.Equal([]byte(s.sealed(m)), []byte(text))
+	h, err := store.ParseLogHead(text[:i])
+	return h, err == nil && !h.IsZero()
 }
 
-// told returns this node's log head as a child is to remember it.
+// told returns this node's log head as a child is to remember it, "" for an empty log.
 func (s *Server) told(r *store.Reader) (string, error) {
-	seq, err := r.Head()
-	if err != nil || seq == 0 {
+	h, err := r.Telling()
+	if err != nil || h.IsZero() {
 		return "", err
 	}
-	h, _, err := r.LogHead(r.Identity().Epoch, seq)
-	if err != nil {
-		return "", err
-	}
-	past, err := r.PastEpochs(maxBefore)
-	for i := range past {
-		past[i] = beginning(past[i])
-	}
-	return s.sealed(remembered{h, strings.Join(past, ".")}), err
+	return s.sealed(h.String()), nil
 }
 
 // recalled holds what a child remembers of this node's log against the log. Where the log lacks it, this database is an older copy of itself
@@ -87,16 +54,16 @@ func (s *Server) recalled(r *http.Request, c Caller) (uint64, error) {
 	if !ok {
 		return 0, nil
 	}
-	if has, err := s.has(r, m.LogHead); err != nil || has {
+	if has, err := s.has(r, m); err != nil || has {
 		return s.agreed(m), err
 	}
 	s.restoring.Lock()
 	defer s.restoring.Unlock()
-	if has, err := s.has(r, m.LogHead); err != nil || has { // found by another request meanwhile
+	if has, err := s.has(r, m); err != nil || has { // found by another request meanwhile
 		return 0, err
 	}
 	st := s.engine.Store()
-	if now := st.Identity().Epoch; m.Epoch != now && !m.follows(now) {
+	if now := st.Identity().Epoch; m.Epoch != now && !m.Follows(now) {
 		// Another life that began at an earlier copy, and was put back as this one was found: it gave none of this replica's versions.
 		return 0, st.Write(r.Context(), func(tx *store.Tx) error { return tx.PassEpoch(m.Epoch) })
 	}
@@ -118,7 +85,7 @@ func (s *Server) recalled(r *http.Request, c Caller) (uint64, error) {
 }
 
 // agreed returns the sequence of a head that this log has, 0 for one of a log that this one followed.
-func (s *Server) agreed(m remembered) uint64 {
+func (s *Server) agreed(m store.LogHead) uint64 {
 	if m.Epoch != s.engine.Store().Identity().Epoch {
 		return 0
 	}

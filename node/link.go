@@ -203,11 +203,8 @@ func (l *link) ask(ctx context.Context) (feed.Peer, error) {
 func (l *link) head(ctx context.Context) (string, error) {
 	var h store.LogHead
 	err := l.node.store.Read(ctx, func(r *store.Reader) error {
-		seq, err := r.Head()
-		if err != nil || seq == 0 {
-			return err
-		}
-		h, _, err = r.LogHead(r.Identity().Epoch, seq)
+		var err error
+		h, err = r.Telling()
 		return err
 	})
 	return h.String(), err
@@ -233,6 +230,10 @@ func (l *link) recall(ctx context.Context, saw string) error {
 	})
 	if err != nil || has {
 		return err
+	}
+	if now := n.store.Identity().Epoch; h.Epoch != now && !h.Follows(now) {
+		// Another life that began at an earlier copy, and was put back as this one was found: it gave none of this replica's versions.
+		return n.store.Write(ctx, func(tx *store.Tx) error { return tx.PassEpoch(h.Epoch) })
 	}
 	return l.reincarnate(ctx, "the parent remembers its change "+h.Cursor.String()+", which it does not have", h.Epoch)
 }

@@ -18,15 +18,50 @@ import (
 // log still has the past that it had (DESIGN.md 4.3, restore and clone).
 type LogHead struct {
 	feed.Cursor
-	Check string // hexadecimal digits: the first half of the row, the second of it and those before it
+	Check  string // hexadecimal digits: the first half of the row, the second of it and those before it
+	Before string // the beginnings of the epochs that the log had before, separated by dots; empty where that is not said
 }
 
-// String returns "epoch:sequence:check".
+// String returns "epoch:sequence:check", and behind another colon the epochs before where they are said.
 func (h LogHead) String() string {
 	if h.IsZero() {
 		return ""
 	}
-	return h.Cursor.String() + ":" + h.Check
+	text := h.Cursor.String() + ":" + h.Check
+	if h.Before != "" {
+		text += ":" + h.Before
+	}
+	return text
+}
+
+// Follows reports whether a head says that its log was a later one than that of an epoch.
+func (h LogHead) Follows(epoch string) bool {
+	return slices.Contains(strings.Split(h.Before, "."), beginning(epoch))
+}
+
+const (
+	beginningDigits = 8
+	maxBefore       = 16 // epochs in a head
+)
+
+func beginning(epoch string) string { return epoch[:min(beginningDigits, len(epoch))] }
+
+// Telling returns the head of the log as a peer is to remember it, the zero head of an empty log.
+func (r *Reader) Telling() (LogHead, error) {
+	seq, err := r.Head()
+	if err != nil || seq == 0 {
+		return LogHead{}, err
+	}
+	h, _, err := r.LogHead(r.Identity().Epoch, seq)
+	if err != nil {
+		return h, err
+	}
+	past, err := r.PastEpochs(maxBefore)
+	for i := range past {
+		past[i] = beginning(past[i])
+	}
+	h.Before = strings.Join(past, ".")
+	return h, err
 }
 
 // Differs reports whether two heads are of logs that differ: at one sequence their checks are not the same, and neither covers rows that were
@@ -40,6 +75,13 @@ func ParseLogHead(s string) (LogHead, error) {
 	if s == "" {
 		return LogHead{}, nil
 	}
+	var before string
+	if parts := strings.SplitN(s, ":", 4); len(parts) == 4 {
+		s, before = strings.Join(parts[:3], ":"), parts[3]
+	}
+	if len(before) > maxBefore*(beginningDigits+1) {
+		return LogHead{}, syncerr.New(syncerr.Invalid, "read log head", "it names more than %d epochs", maxBefore)
+	}
 	i := strings.LastIndexByte(s, ':')
 	if i < 0 || len(s)-i-1 != checkDigits {
 		return LogHead{}, syncerr.New(syncerr.Invalid, "read log head", "%.100q is not epoch:sequence:check", s)
@@ -48,7 +90,7 @@ func ParseLogHead(s string) (LogHead, error) {
 		return LogHead{}, syncerr.New(syncerr.Invalid, "read log head", "%.100q is not epoch:sequence:check", s)
 	}
 	c, err := feed.ParseCursor(s[:i])
-	return LogHead{Cursor: c, Check: s[i+1:]}, err
+	return LogHead{Cursor: c, Check: s[i+1:], Before: before}, err
 }
 
 const (

@@ -50,6 +50,7 @@ func worlds() []world {
 		{name: "a machine copied", nodes: 2, allow: func(o *Options) { o.Clones = true }, play: (*stage).copied},
 		{name: "rivals", nodes: 2, allow: func(*Options) {}, play: (*stage).rivals, check: arbiters},
 		{name: "a parent put back", nodes: 4, allow: func(o *Options) { o.Restores, o.Above = true, true }, play: (*stage).parentBack},
+		{name: "back below a parent", nodes: 3, allow: func(o *Options) { o.Moves = true }, play: (*stage).returned},
 	}
 }
 

@@ -284,6 +284,30 @@ func (s *stage) parentBack() {
 	}
 }
 
+// returned: a node hears from another parent what its own one does not know, comes back without having told anybody anything, and then stands
+// between that one and its author.
+func (s *stage) returned() {
+	top, author, low := s.n.nodes[0], s.n.nodes[1], s.n.nodes[2]
+	s.hang(author, top)
+	s.hang(low, top)
+	s.write(low, patient(9))
+	s.meet()
+	for range 1 + s.r.IntN(3) {
+		s.write(author, patient(s.r.IntN(3)))
+	}
+	s.hang(low, author)
+	s.pull(low)
+	if s.maybe() {
+		s.write(author, observation(0))
+		s.pull(low)
+	}
+	s.hang(low, top)
+	if s.maybe() {
+		s.pull(low)
+	}
+	s.hang(author, low)
+}
+
 // confirmed: a node goes on from what its parent has confirmed before it hears of the parent's equal copy from above.
 func (s *stage) confirmed() {
 	top, low := s.n.nodes[0], s.n.nodes[1]
