@@ -70,6 +70,7 @@ type Deps struct {
 	Version   string           // of the program
 	PublicKey string           // of this node, as it is given to its parent; shown as a fingerprint
 	StartedAt time.Time
+	Skew      func() *int64  // how far this node's clock is ahead of the parent's in milliseconds, as last heard, nil where not known; nil where there is no parent
 	Prober    Prober         // nil where there is no parent
 	Verifier  Verifier       // nil where there is no parent
 	Carrier   *carry.Carrier // nil where no sticks are exchanged

@@ -177,6 +177,17 @@ func (c *Control) checkParent(ctx context.Context) []Check {
 	return out
 }
 
+// clockLevel says how bad it is that the clock is ahead of the parent's by some milliseconds.
+func clockLevel(ahead int64) Level {
+	switch off := time.Duration(max(ahead, -ahead)) * time.Millisecond; {
+	case off >= clockFail:
+		return Fail
+	case off >= clockWarn:
+		return Warn
+	}
+	return OK
+}
+
 func (c *Control) checkClock(date int64) Check {
 	off := time.Duration(c.now()-date) * time.Millisecond
 	k := Check{Name: "clock", Level: OK, Detail: "agrees with the parent's", Numbers: map[string]int64{"aheadMs": c.now() - date}}
@@ -184,14 +195,11 @@ func (c *Control) checkClock(date int64) Check {
 	if off < 0 {
 		off, word = -off, "behind"
 	}
-	if off < clockWarn {
+	if k.Level = clockLevel(c.now() - date); k.Level == OK {
 		return k
 	}
-	k.Level, k.Detail = Warn, fmt.Sprintf("%s %s the parent's", Span(off), word)
+	k.Detail = fmt.Sprintf("%s %s the parent's", Span(off), word)
 	k.Hint = "Set this machine's clock: no record is lost by a wrong one, but where the last writer wins, the wrong one may"
-	if off >= clockFail {
-		k.Level = Fail
-	}
 	return k
 }
 

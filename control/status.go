@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/tributary-sync/tributary/audit"
 	"github.com/tributary-sync/tributary/carry"
@@ -49,6 +50,11 @@ func (c *Control) Status(ctx context.Context) (Status, error) {
 		return Status{}, err
 	}
 	out.Silent = w.Silent
+	if c.deps.Skew != nil {
+		if ahead := c.deps.Skew(); ahead != nil {
+			out.Clock = &Clock{Ahead: *ahead, Level: clockLevel(*ahead)}
+		}
+	}
 	if d, err := c.disk(); err == nil {
 		out.Disk = &d
 	}
@@ -296,6 +302,16 @@ func (s Status) notices() []Sentence {
 		out = append(out, Sentence{
 			Code: "disk_full", Count: int64(d.Free >> 20), //nolint:gosec // megabytes
 			Text: plural(d.Free>>20, "megabyte is", "megabytes are") + " left on the disk: make room soon, because when it is full nothing new can be saved.",
+		})
+	}
+	if k := s.Clock; k != nil && k.Level != OK {
+		code, words, off := "clock_ahead", "ahead of", k.Ahead
+		if off < 0 {
+			code, words, off = "clock_behind", "behind", -off
+		}
+		out = append(out, Sentence{
+			Code: code, Spans: map[string]int64{"span": off},
+			Text: "This machine's clock is " + Span(time.Duration(off)*time.Millisecond) + " " + words + " the parent's: set it.",
 		})
 	}
 	if n := s.Counts.Open; n > 0 {

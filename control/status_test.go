@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -209,5 +210,33 @@ func TestRunCountsSoThatNobodyWaits(t *testing.T) {
 	cancel()
 	if err := <-ended; err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestStatusTellsOfTheClock(t *testing.T) {
+	w := newWorld(t, "https://parent.example")
+	for _, tt := range []struct {
+		ahead  int64
+		level  control.Level
+		notice string
+	}{
+		{400, control.OK, ""},
+		{-59_000, control.OK, ""},
+		{300_000, control.Warn, "This machine's clock is 5 min ahead of the parent's: set it."},
+		{-7_200_000, control.Fail, "This machine's clock is 2 h behind the parent's: set it."},
+	} {
+		c := control.New(w.eng, w.cfg, w.passes, control.Deps{Clock: w.clock.Now, Skew: func() *int64 { return &tt.ahead }})
+		s, err := c.Status(t.Context())
+		w.must(err)
+		if s.Clock == nil || s.Clock.Ahead != tt.ahead || s.Clock.Level != tt.level || strings.Contains(strings.Join(s.Attention, "\n"), "clock") != (tt.notice != "") {
+			t.Errorf("%d: got %+v, %q", tt.ahead, s.Clock, s.Attention)
+		}
+		if tt.notice != "" && !slices.Contains(s.Attention, tt.notice) {
+			t.Errorf("%d: got %q", tt.ahead, s.Attention)
+		}
+	}
+	c := control.New(w.eng, w.cfg, w.passes, control.Deps{Clock: w.clock.Now, Skew: func() *int64 { return nil }})
+	if s, err := c.Status(t.Context()); err != nil || s.Clock != nil {
+		t.Errorf("where it is not known: %+v, %v", s.Clock, err)
 	}
 }

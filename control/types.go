@@ -29,9 +29,16 @@ type Status struct {
 	Counts    Counts       `json:"counts"`
 	Knowledge []Known      `json:"knowledge"`           // what this node knows, by resource type
 	CountedAt int64        `json:"countedAt"`           // the counts of resources may be this old
+	Clock     *Clock       `json:"clock,omitempty"`     // nil where it was held against no other
 	Disk      *Disk        `json:"disk,omitempty"`      // nil where the machine does not tell
 	Attention []string     `json:"attention,omitempty"` // what a person should look at, as sentences; empty where all is well
 	Notices   []Sentence   `json:"notices,omitempty"`   // the same with what they are made of
+}
+
+// Clock is how far this node's clock is ahead of its parent's.
+type Clock struct {
+	Ahead int64 `json:"ahead"` // negative where it is behind
+	Level Level `json:"level"`
 }
 
 // Disk is the space on the disk of the database, or of the keys where the database is on a server.

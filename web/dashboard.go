@@ -201,6 +201,13 @@ func (p page) tiles(s control.Status) []tile {
 		open.Class = classWarn
 	}
 	out = append(out, aside, open, tile{"#records", number(s.Counts.Total), p.t("tile.records", "n", s.Counts.Total), ""})
+	if k := s.Clock; k != nil {
+		clock := tile{"#about", p.clockWords(k.Ahead), p.t("tile.clock"), ""}
+		if k.Level != control.OK {
+			clock.Class = classWarn
+		}
+		out = append(out, clock)
+	}
 	if d := s.Disk; d != nil {
 		free := tile{"#about", p.say.Size(messages.Bytes(d.Free)), p.t("tile.disk"), ""} //nolint:gosec // no disk has 8 exabytes
 		switch d.Level {

@@ -145,6 +145,9 @@ func (p page) said(s control.Sentence) template.HTML {
 	for name, at := range s.Times {
 		args = append(args, name, p.say.Moment(p.time(at)), name+"_clock", p.moment(at), name+"_ago", p.ago(at))
 	}
+	for name, ms := range s.Spans {
+		args = append(args, name, time.Duration(ms)*time.Millisecond)
+	}
 	for name, word := range s.Words {
 		args = append(args, name, word)
 	}
