@@ -51,6 +51,7 @@ func worlds() []world {
 		{name: "rivals", nodes: 2, allow: func(*Options) {}, play: (*stage).rivals, check: arbiters},
 		{name: "a parent put back", nodes: 4, allow: func(o *Options) { o.Restores, o.Above = true, true }, play: (*stage).parentBack},
 		{name: "back below a parent", nodes: 3, allow: func(o *Options) { o.Moves = true }, play: (*stage).returned},
+		{name: "a database put back", nodes: 3, allow: func(o *Options) { o.Restores = true }, play: (*stage).databaseBack},
 	}
 }
 

@@ -284,6 +284,26 @@ func (s *stage) parentBack() {
 	}
 }
 
+// databaseBack: the database of a parent is put back, and who comes first is a child that remembers no more than the copy has: its nonce alone tells.
+func (s *stage) databaseBack() {
+	top, first, second := s.n.nodes[0], s.n.nodes[1], s.n.nodes[2]
+	s.hang(first, top)
+	s.hang(second, top)
+	s.write(top, patient(9))
+	s.meet()
+	s.backUp(top)
+	for range 1 + s.r.IntN(2) {
+		s.write(top, patient(s.r.IntN(3)))
+	}
+	s.pull(first)
+	s.restore(top, false)
+	for range 1 + s.r.IntN(2) {
+		s.write(top, patient(s.r.IntN(3)))
+	}
+	s.pull(second)
+	s.pull(first)
+}
+
 // returned: a node hears from another parent what its own one does not know, comes back without having told anybody anything, and then stands
 // between that one and its author.
 func (s *stage) returned() {
