@@ -2,6 +2,7 @@ package browsertest_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -138,6 +139,21 @@ func (r *running) audit(q audit.Query) []audit.Record {
 		r.t.Fatal(err)
 	}
 	return list
+}
+
+// silent returns the names of the nodes below of which nothing was heard for too long, sorted.
+func (r *running) silent() []string {
+	r.t.Helper()
+	n, err := r.Control().Network(context.Background())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	var out []string
+	for _, s := range n.Silent {
+		out = append(out, s.Name)
+	}
+	slices.Sort(out)
+	return out
 }
 
 func (r *running) conflicts(q control.ConflictQuery) []control.Conflict {

@@ -1,7 +1,9 @@
 package browsertest_test
 
 import (
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/tributary-sync/tributary/audit"
 	"github.com/tributary-sync/tributary/control"
@@ -91,6 +93,33 @@ func (w *country) flows(t *testing.T, d *driver) {
 		if got := w.hill.get(deferred); got["code"].(map[string]any)["text"] != "Latex" {
 			t.Errorf("clinic-hill has %v", got["code"])
 		}
+	})
+	flow("what is synchronised is changed after a look at what that would do", func(t *testing.T) {
+		d.take(t, "settings", at(w.lake), record{
+			"path": "/settings", "type": "Observation", "would": []string{"Observation: not sent to the parent any more."}, "done": "The settings are changed and in force.",
+		})
+		w.lake.put(record{"resourceType": "Observation", "id": "kept", "status": "final", "code": record{"text": "Weight"}})
+		w.lake.put(patient("Patient/after-the-settings", "+255 700 000 010", "5 Hill Road"))
+		w.until("the district has what was written last", func() bool { return w.district.get("Patient/after-the-settings") != nil })
+		if w.district.get("Observation/kept") != nil {
+			t.Error("the district has an Observation that is not sent any more")
+		}
+	})
+	flow("a clinic is cut off and the nation's Network page names it in time", func(t *testing.T) {
+		heard := func() {
+			w.lake.sync()
+			w.district.sync()
+		}
+		w.hill.cable.cut.Store(true)
+		defer w.hill.cable.cut.Store(false)
+		w.clock.pass(23 * time.Hour) // of the 24 after which a node counts as silent
+		heard()
+		w.until("only clinic-island is silent", func() bool { return slices.Equal(w.nation.silent(), []string{"clinic-island"}) })
+		d.take(t, "shows", at(w.nation), record{"path": "/network?trouble=silent", "words": []string{"1 silent", "clinic-island"}, "name": "flow-network-before"})
+		w.clock.pass(time.Hour + time.Minute)
+		heard()
+		w.until("clinic-hill is silent", func() bool { return slices.Equal(w.nation.silent(), []string{"clinic-hill", "clinic-island"}) })
+		d.take(t, "shows", at(w.nation), record{"path": "/network", "words": []string{"2 silent", "clinic-hill", "clinic-island"}, "name": "flow-network-names-it"})
 	})
 }
 

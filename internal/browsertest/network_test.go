@@ -84,14 +84,21 @@ func (w *network) add(name, parent string, change func(*config.Config)) *running
 	if parent != "" {
 		c, err := w.nodes[parent].Control().AddChild(ctx, name, "")
 		w.must(err)
-		cfg.Parent.URL, cfg.Parent.Credential = w.nodes[parent].url, c.Credential
+		cfg.Parent.URL, cfg.Parent.CredentialFile = w.nodes[parent].url, filepath.Join(dir, "parent.token")
+		w.must(os.WriteFile(cfg.Parent.CredentialFile, []byte(c.Credential+"\n"), 0o600))
 	}
 	if change != nil {
 		change(&cfg)
 	}
+	var file bytes.Buffer
+	w.must(cfg.Print(&file))
+	path := filepath.Join(dir, "tributary.yaml")
+	w.must(os.WriteFile(path, file.Bytes(), 0o600))
+	opened, err := config.Open(path, nil)
+	w.must(err)
 	r := &running{t: w.t, name: name, url: cfg.Node.URL, cable: &cable{next: &http.Transport{DisableCompression: true}}}
 	deps := node.Deps{
-		Clock: w.clock.Now, Rand: &numbers{r: rand.NewChaCha8([32]byte([]byte(fmt.Sprintf("%-32.32s", name))))}, Transport: r.cable, Version: "1.0.0",
+		Clock: w.clock.Now, Rand: &numbers{r: rand.NewChaCha8([32]byte([]byte(fmt.Sprintf("%-32.32s", name))))}, Transport: r.cable, Version: "1.0.0", File: opened,
 		Volatile: true, // what a power cut leaves is tested elsewhere
 	}
 	deps.File = w.file(cfg)

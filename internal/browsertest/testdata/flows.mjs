@@ -185,6 +185,22 @@ export async function audit(visit, { path, type, outcome, rows, cause }) {
 const csv = (text) => text.trim().split(/\r?\n/).slice(1);
 const ndjson = (text) => text.trim().split("\n").map((l) => JSON.stringify(JSON.parse(l)));
 
+// settings stops sending records of a type: first what that would do, then it is done.
+export async function settings(visit, { path, type, would, done }) {
+  const { page } = visit;
+  await visit.goto(path);
+  await page.locator("input[name=new]").fill(type);
+  await page.locator("input[name=new-pull]").check();
+  await page.locator("input[name=new-push]").uncheck();
+  await posted(page, page.getByRole("button", { name: "Show what this would do" }));
+  const text = await page.locator("section.preview").innerText();
+  for (const w of would) visit.check(text.includes(w), `does not say ${w}`);
+  await visit.shoot("flow-settings-preview");
+  await posted(page, page.getByRole("button", { name: "Change it now" }));
+  visit.check((await page.getByRole("main").innerText()).includes(done), `does not say ${done}`);
+  await visit.shoot("flow-settings-done");
+}
+
 // shows finds words on a page.
 export async function shows(visit, { path, words, name }) {
   await visit.goto(path);
