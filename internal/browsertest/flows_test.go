@@ -105,7 +105,7 @@ func (w *country) flows(t *testing.T, d *driver) {
 			t.Error("the district has an Observation that is not sent any more")
 		}
 	})
-	flow("a clinic is cut off and the district's Network page names it in time", func(t *testing.T) {
+	flow("a clinic is cut off and the nation's Network page names it in time", func(t *testing.T) {
 		heard := func() {
 			w.lake.sync()
 			w.district.sync()
@@ -114,12 +114,12 @@ func (w *country) flows(t *testing.T, d *driver) {
 		defer w.hill.cable.cut.Store(false)
 		w.clock.pass(23 * time.Hour) // of the 24 after which a node counts as silent
 		heard()
-		w.until("only clinic-island is silent", func() bool { return slices.Equal(w.district.silent(), []string{"clinic-island"}) })
-		d.take(t, "shows", at(w.district), record{"path": "/network?trouble=silent", "words": []string{"1 silent", "clinic-island"}, "name": "flow-network-before"})
+		w.until("only clinic-island is silent", func() bool { return slices.Equal(w.nation.silent(), []string{"clinic-island"}) })
+		d.take(t, "shows", at(w.nation), record{"path": "/network?trouble=silent", "words": []string{"1 silent", "clinic-island"}, "name": "flow-network-before"})
 		w.clock.pass(time.Hour + time.Minute)
 		heard()
-		w.until("clinic-hill is silent", func() bool { return slices.Equal(w.district.silent(), []string{"clinic-hill", "clinic-island"}) })
-		d.take(t, "shows", at(w.district), record{"path": "/network", "words": []string{"2 silent", "clinic-hill", "clinic-island"}, "name": "flow-network-names-it"})
+		w.until("clinic-hill is silent", func() bool { return slices.Equal(w.nation.silent(), []string{"clinic-hill", "clinic-island"}) })
+		d.take(t, "shows", at(w.nation), record{"path": "/network", "words": []string{"2 silent", "clinic-hill", "clinic-island"}, "name": "flow-network-names-it"})
 	})
 }
 
