@@ -76,26 +76,23 @@ func operated(t *testing.T) (*world, *control.Control, *client.Client) {
 	return w, ctl, client.New("http://clinic.example:8080/", adminToken, carried{w.mux})
 }
 
-// same calls both and wants the same value of them: the wire changes nothing.
+// same calls both and wants the same value of them, or an error of the same kind: the wire changes nothing.
 func same[T any](t *testing.T, what string, there, here func() (T, error)) {
 	t.Helper()
 	want, err := here()
-	if err != nil {
-		t.Fatalf("%s: %v", what, err)
-	}
-	got, err := there()
-	if err != nil {
-		t.Fatalf("%s over HTTP: %v", what, err)
+	got, other := there()
+	if (err == nil) != (other == nil) || err != nil && syncerr.KindOf(err) != syncerr.KindOf(other) {
+		t.Fatalf("%s: %v, over HTTP %v", what, err, other)
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%s: over HTTP came\n%+v\nwant\n%+v", what, got, want)
 	}
 }
 
-// written returns a status as its JSON, by which both ends are compared.
-func written(ctx context.Context, status func(context.Context) (control.Status, error)) func() (string, error) {
+// written returns a value as its JSON, by which both ends are compared.
+func written[T any](value func() (T, error)) func() (string, error) {
 	return func() (string, error) {
-		v, err := status(ctx)
+		v, err := value()
 		if err != nil {
 			return "", err
 		}
@@ -120,7 +117,7 @@ func steady(ctx context.Context, doctor func(context.Context, bool) ([]control.C
 func TestControlOverHTTPIsTheSame(t *testing.T) {
 	_, here, there := operated(t)
 	ctx, key := t.Context(), fhir.Key{Type: "Patient", ID: "1"}
-	same(t, "status", written(ctx, there.Status), written(ctx, here.Status))
+	same(t, "status", written(func() (control.Status, error) { return there.Status(ctx) }), written(func() (control.Status, error) { return here.Status(ctx) }))
 	same(t, "runs", func() ([]audit.Run, error) { return there.Runs(ctx, control.Pull, 5) }, func() ([]audit.Run, error) { return here.Runs(ctx, control.Pull, 5) })
 	for _, q := range []audit.Query{
 		{},
@@ -144,7 +141,8 @@ func TestControlOverHTTPIsTheSame(t *testing.T) {
 			return here.Parked(ctx, control.ParkedQuery{Direction: control.Push})
 		})
 	same(t, "held", func() ([]control.Held, error) { return there.Held(ctx, 3) }, func() ([]control.Held, error) { return here.Held(ctx, 3) })
-	same(t, "explain", func() (control.Explanation, error) { return there.Explain(ctx, key) }, func() (control.Explanation, error) { return here.Explain(ctx, key) })
+	same(t, "explain", written(func() (control.Explanation, error) { return there.Explain(ctx, key) }),
+		written(func() (control.Explanation, error) { return here.Explain(ctx, key) }))
 	same(t, "doctor", steady(ctx, there.Doctor), steady(ctx, here.Doctor))
 	same(t, "sync", func() ([]audit.Run, error) { return there.Sync(ctx, control.Push) }, func() ([]audit.Run, error) { return here.Sync(ctx, control.Push) })
 	same(t, "config", func() (string, error) { return there.ConfigText(ctx) }, func() (string, error) { return here.ConfigText(ctx) })
