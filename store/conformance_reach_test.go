@@ -48,6 +48,10 @@ func TestConformanceReached(t *testing.T) {
 		told()
 		w.do(func(tx *store.Tx) error { return tx.Settle(fhir.Key{Type: "Patient", ID: "1"}, version.Vector{v(4)}) })
 		told(feed.Progress{Way: way(0), Tick: 5})
+		w.do(func(tx *store.Tx) error { return tx.Except(fhir.Key{Type: "Patient", ID: "2"}, v(8)) }) // what it saw of that resource is lacking too
+		told(feed.Progress{Way: way(0), Tick: 5, Aside: []uint64{8}})
+		w.do(func(tx *store.Tx) error { return tx.Settle(fhir.Key{Type: "Patient", ID: "2"}, version.Vector{v(8)}) })
+		told(feed.Progress{Way: way(0), Tick: 5})
 
 		up := feed.Reached{Epoch: parent.Epoch, Until: feed.ReachMark{Revision: 9}, Progress: []feed.Progress{{Way: way(0), Tick: 3, Aside: []uint64{2}}}}
 		w.do(func(tx *store.Tx) error { return tx.TakeReached(up) })

@@ -256,12 +256,12 @@ func (r *Reader) moved(child string, since feed.ReachMark) ([]progress, error) {
 	return out, nil
 }
 
-// aside notes which ticks of an entry this node lacks. Where they are too many to be named nothing is said: what was done before to the same
+// aside notes which ticks this node lacks, those above the entry's too: one of them stands for older ones of its resource. Where they are too many to be named nothing is said: what was done before to the same
 // resources is lacking too, and only who made it knows which ticks that are.
 func (r *Reader) aside(p *feed.Progress) error {
 	p.Aside = nil
-	err := r.each("SELECT DISTINCT tick FROM knowledge_exception WHERE replica = ? AND type = ? AND tick <= ? ORDER BY tick LIMIT ?",
-		[]any{string(p.Replica), p.Type, p.Tick, feed.MaxAside + 1}, func(rows *sql.Rows) error {
+	err := r.each("SELECT DISTINCT tick FROM knowledge_exception WHERE replica = ? AND type = ? ORDER BY tick LIMIT ?",
+		[]any{string(p.Replica), p.Type, feed.MaxAside + 1}, func(rows *sql.Rows) error {
 			var n uint64
 			err := rows.Scan(&n)
 			p.Aside = append(p.Aside, n)

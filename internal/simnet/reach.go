@@ -84,11 +84,13 @@ func (n *Net) checkReached(ctx context.Context, views []view) []error {
 	return wrong
 }
 
-// aside reports whether a claim leaves a version out: it, or a later one of its key that stands for it.
+// aside reports whether a claim leaves a version out: it, or a later one of its key that stands for it. A tick that two copies of a machine gave
+// to two keys may be of either.
 func (n *Net) aside(p feed.Progress, ev feed.Event) bool {
 	return slices.ContainsFunc(p.Aside, func(tick uint64) bool {
-		of, ok := n.minted[kindVersion{p.Type, version.Version{Replica: p.Replica, Tick: tick}}]
-		return ok && of.Key == ev.Key && tick >= ev.Stamp.Version.Tick
+		at := kindVersion{p.Type, version.Version{Replica: p.Replica, Tick: tick}}
+		of, ok := n.minted[at]
+		return ok && (n.twice[at] || of.Key == ev.Key) && tick >= ev.Stamp.Version.Tick
 	})
 }
 
