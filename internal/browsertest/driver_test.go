@@ -2,16 +2,15 @@ package browsertest_test
 
 import (
 	"bufio"
-	"context"
 	"encoding/json"
-	"errors"
 	"io"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/tributary-sync/tributary/internal/npmtest"
 )
 
 // look is how a person looks at a node: which node, in which language, on what screen.
@@ -47,9 +46,7 @@ func startDriver(t *testing.T) *driver {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
-	cmd := exec.CommandContext(ctx, "node", "driver.mjs")
-	cmd.Dir = scripts(t)
+	cmd := npmtest.Command(t, 2*time.Hour, "driver.mjs")
 	cmd.Env = append(os.Environ(), "CHROMIUM="+chromium, "SCREENSHOTS="+pictures)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe() // the browser ends with it, also when this test is killed
@@ -64,7 +61,6 @@ func startDriver(t *testing.T) *driver {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		defer cancel()
 		in.Close()
 		if err := cmd.Wait(); err != nil {
 			t.Error(err)
@@ -97,39 +93,4 @@ func (d *driver) take(t *testing.T, step string, l look, args record) record {
 		t.Error(p)
 	}
 	return answer.Result
-}
-
-// scripts returns a folder with the scripts of testdata beside the npm packages that they import.
-func scripts(t *testing.T) string {
-	t.Helper()
-	installed, err := filepath.Abs("../../.cache/npm-browsertest/node_modules")
-	if err != nil {
-		t.Fatal(err)
-	}
-	lock, err := os.ReadFile("testdata/package-lock.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	have, err := os.ReadFile(filepath.Join(installed, "..", "package-lock.json"))
-	if err != nil || string(have) != string(lock) {
-		t.Fatal("the npm packages of internal/browsertest are not installed, or older than their lock file: run scripts/setup-test.sh")
-	}
-	dir := t.TempDir()
-	files, err := filepath.Glob("testdata/*.mjs")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no scripts in testdata: %v", err)
-	}
-	for _, f := range files {
-		b, err := os.ReadFile(f)
-		if err == nil {
-			err = os.WriteFile(filepath.Join(dir, filepath.Base(f)), b, 0o600)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.Symlink(installed, filepath.Join(dir, "node_modules")); err != nil && !errors.Is(err, fs.ErrExist) {
-		t.Fatal(err)
-	}
-	return dir
 }

@@ -90,18 +90,11 @@ func (w *network) add(name, parent string, change func(*config.Config)) *running
 	if change != nil {
 		change(&cfg)
 	}
-	var file bytes.Buffer
-	w.must(cfg.Print(&file))
-	path := filepath.Join(dir, "tributary.yaml")
-	w.must(os.WriteFile(path, file.Bytes(), 0o600))
-	opened, err := config.Open(path, nil)
-	w.must(err)
 	r := &running{t: w.t, name: name, url: cfg.Node.URL, cable: &cable{next: &http.Transport{DisableCompression: true}}}
 	deps := node.Deps{
-		Clock: w.clock.Now, Rand: &numbers{r: rand.NewChaCha8([32]byte([]byte(fmt.Sprintf("%-32.32s", name))))}, Transport: r.cable, Version: "1.0.0", File: opened,
+		Clock: w.clock.Now, Rand: &numbers{r: rand.NewChaCha8([32]byte([]byte(fmt.Sprintf("%-32.32s", name))))}, Transport: r.cable, Version: "1.0.0", File: w.file(cfg),
 		Volatile: true, // what a power cut leaves is tested elsewhere
 	}
-	deps.File = w.file(cfg)
 	w.must(node.Init(ctx, cfg, deps))
 	r.Node, err = node.New(ctx, cfg, deps)
 	w.must(err)
@@ -125,11 +118,7 @@ func (w *network) file(cfg config.Config) *config.File {
 	var text bytes.Buffer
 	w.must(cfg.Print(&text))
 	w.must(os.WriteFile(path, text.Bytes(), 0o600))
-	var env []string
-	if cfg.Parent.URL != "" {
-		env = []string{"TRIBUTARY_PARENT__CREDENTIAL=" + cfg.Parent.Credential}
-	}
-	f, err := config.Open(path, env)
+	f, err := config.Open(path, nil)
 	w.must(err)
 	return f
 }

@@ -6,18 +6,20 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"io/fs"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/tributary-sync/tributary/config"
+	"github.com/tributary-sync/tributary/internal/npmtest"
 	"github.com/tributary-sync/tributary/node"
 )
+
+// limit is how long a script may run.
+const limit = 10 * time.Minute
 
 // startNode runs a new node on a free port of loopback and returns the address of its FHIR API.
 func startNode(t *testing.T) string {
@@ -51,57 +53,12 @@ func startNode(t *testing.T) string {
 	return cfg.Node.URL + "/fhir/R4"
 }
 
-// scripts returns a folder with the scripts of testdata beside the npm packages that they import.
-func scripts(t *testing.T) string {
-	t.Helper()
-	installed, err := filepath.Abs("../../.cache/npm-peertest/node_modules")
-	if err != nil {
-		t.Fatal(err)
-	}
-	lock, err := os.ReadFile("testdata/package-lock.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	have, err := os.ReadFile(filepath.Join(installed, "..", "package-lock.json"))
-	if err != nil || string(have) != string(lock) {
-		t.Fatal("the npm packages of internal/peertest are not installed, or older than their lock file: run scripts/setup-test.sh")
-	}
-	dir := t.TempDir()
-	files, err := filepath.Glob("testdata/*.mjs")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no scripts in testdata: %v", err)
-	}
-	for _, f := range files {
-		b, err := os.ReadFile(f)
-		if err == nil {
-			err = os.WriteFile(filepath.Join(dir, filepath.Base(f)), b, 0o600)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.Symlink(installed, filepath.Join(dir, "node_modules")); err != nil && !errors.Is(err, fs.ErrExist) {
-		t.Fatal(err)
-	}
-	return dir
-}
-
-// nodeJS returns the command that runs a script; it is ended when the test is over, or after ten minutes.
-func nodeJS(t *testing.T, script string, args ...string) *exec.Cmd {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
-	t.Cleanup(cancel)
-	cmd := exec.CommandContext(ctx, "node", append([]string{script}, args...)...)
-	cmd.Dir = scripts(t)
-	return cmd
-}
-
 // The npm clients do on a node what applications do, and find what they expect.
 func TestClients(t *testing.T) {
 	t.Parallel()
 	for _, script := range []string{"fhir-kit-client.mjs", "fhirclient.mjs", "medplum-client.mjs"} {
 		t.Run(strings.TrimSuffix(script, ".mjs"), func(t *testing.T) {
-			out, err := nodeJS(t, script, startNode(t)).CombinedOutput()
+			out, err := npmtest.Command(t, limit, script, startNode(t)).CombinedOutput()
 			if err != nil || !strings.Contains(string(out), "all steps passed") {
 				t.Errorf("%s: %v\n%s", script, err, out)
 			}
@@ -112,7 +69,7 @@ func TestClients(t *testing.T) {
 // startMedplum runs the foreign server and returns its address, without the path of its FHIR API.
 func startMedplum(t *testing.T) string {
 	t.Helper()
-	cmd := nodeJS(t, "medplum-server.mjs")
+	cmd := npmtest.Command(t, limit, "medplum-server.mjs")
 	cmd.Stderr = os.Stderr
 	stop, err := cmd.StdinPipe() // the server ends with it, also when this test is killed
 	if err != nil {
