@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"sync"
 
 	"github.com/tributary-sync/tributary/control"
 	"github.com/tributary-sync/tributary/syncerr"
@@ -25,8 +26,8 @@ type Web struct {
 	ctl       *control.Control
 	log       *slog.Logger
 	languages *messages.Languages
-	pages     map[string]*template.Template // by language
-	assets    map[string]asset              // by name
+	pages     map[string]func() *template.Template // by language
+	assets    map[string]asset                     // by name
 }
 
 // New returns the dashboard over ctl.
@@ -39,26 +40,22 @@ func New(ctl *control.Control, log *slog.Logger) *Web {
 	if err == nil {
 		w.assets, err = loadAssets()
 	}
-	if err == nil {
-		err = w.speak(languages)
-	}
 	if err != nil {
 		panic("bug: " + err.Error())
 	}
+	w.speak(languages)
 	return w
 }
 
-// speak makes the pages in some languages.
-func (w *Web) speak(languages *messages.Languages) error {
-	w.languages, w.pages = languages, map[string]*template.Template{}
+// speak sets the languages of the pages. The pages of one are made when the first of them is asked for, not at every start of a node.
+func (w *Web) speak(languages *messages.Languages) {
+	w.languages, w.pages = languages, map[string]func() *template.Template{}
 	for _, l := range languages.All() {
-		t, err := template.New("").Funcs(template.FuncMap{"t": l.Text, "h": l.HTML, "asset": w.address}).ParseFS(templates, "templates/*.html")
-		if err != nil {
-			return err
-		}
-		w.pages[l.Tag()] = t
+		w.pages[l.Tag()] = sync.OnceValue(func() *template.Template {
+			words := template.FuncMap{"t": l.Text, "h": l.HTML, "asset": w.address}
+			return template.Must(template.New("").Funcs(words).ParseFS(templates, "templates/*.html"))
+		})
 	}
-	return nil
 }
 
 // view is what can be shown as a page: a struct with a page embedded.
@@ -67,7 +64,7 @@ type view interface{ base() page }
 // show renders a page as a whole before it sends the first byte, so that a page is never cut by an error.
 func (w *Web) show(out http.ResponseWriter, status int, name string, v view) {
 	var b bytes.Buffer
-	if err := w.pages[v.base().say.Tag()].ExecuteTemplate(&b, name, v); err != nil {
+	if err := w.pages[v.base().say.Tag()]().ExecuteTemplate(&b, name, v); err != nil {
 		w.log.Error("render page", "page", name, "error", err)
 		http.Error(out, v.base().t("error.render"), http.StatusInternalServerError)
 		return

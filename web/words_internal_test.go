@@ -30,4 +30,4 @@ func TestSentences(t *testing.T) {
 }
 
 // Speak makes the pages of a dashboard in other languages.
-func (w *Web) Speak(l *messages.Languages) error { return w.speak(l) }
+func (w *Web) Speak(l *messages.Languages) { w.speak(l) }
