@@ -17,7 +17,7 @@ func (w *Web) language(r *http.Request) *messages.Language {
 	if c, err := r.Cookie(languageCookie); err == nil {
 		chosen = c.Value
 	}
-	return w.languages.Choose(chosen, r.Header.Get("Accept-Language"))
+	return w.spoken().languages.Choose(chosen, r.Header.Get("Accept-Language"))
 }
 
 // choose remembers the language that a reader chose, and goes back to the page where that was done.
@@ -26,7 +26,7 @@ func (w *Web) choose(out http.ResponseWriter, r *http.Request) error {
 	if err := r.ParseForm(); err != nil {
 		return syncerr.New(syncerr.Invalid, "choose language", "the form cannot be read: %w", err)
 	}
-	l := w.languages.By(r.PostForm.Get("to"))
+	l := w.spoken().languages.By(r.PostForm.Get("to"))
 	if l == nil {
 		return syncerr.New(syncerr.Invalid, "choose language", "the pages are not written in %.20q", r.PostForm.Get("to"))
 	}

@@ -82,7 +82,7 @@ func networkHTML(t *testing.T, language, query string, n control.Network) (body 
 	if w.assets, err = loadAssets(); err != nil {
 		t.Fatal(err)
 	}
-	w.speak(l)
+	w.spoken = func() spoken { return w.speak(l) }
 	q, err := url.ParseQuery(query)
 	if err != nil {
 		t.Fatal(err)

@@ -50,7 +50,7 @@ func (w *Web) page(r *http.Request, title, here string) page {
 	} {
 		p.Nav = append(p.Nav, link{n.Path, p.t(n.Text)})
 	}
-	for _, l := range w.languages.All() {
+	for _, l := range w.spoken().languages.All() {
 		p.Languages = append(p.Languages, option{l.Tag(), l.Text("language"), l == p.say})
 	}
 	return p

@@ -23,11 +23,16 @@ var templates embed.FS
 
 // Web serves the dashboard of one node.
 type Web struct {
-	ctl       *control.Control
-	log       *slog.Logger
+	ctl    *control.Control
+	log    *slog.Logger
+	spoken func() spoken
+	assets map[string]asset // by name
+}
+
+// spoken is the languages that are offered, and the pages by language.
+type spoken struct {
 	languages *messages.Languages
-	pages     map[string]func() *template.Template // by language
-	assets    map[string]asset                     // by name
+	pages     map[string]func() *template.Template
 }
 
 // New returns the dashboard over ctl.
@@ -35,27 +40,29 @@ func New(ctl *control.Control, log *slog.Logger) *Web {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	w := &Web{ctl: ctl, log: log}
-	languages, err := messages.Load()
-	if err == nil {
-		w.assets, err = loadAssets()
-	}
-	if err != nil {
-		panic("bug: " + err.Error())
-	}
-	w.speak(languages)
+	w := &Web{ctl: ctl, log: log, assets: must(loadAssets())}
+	w.spoken = sync.OnceValue(func() spoken { return w.speak(must(messages.Load())) })
 	return w
 }
 
-// speak sets the languages of the pages. The pages of one are made when the first of them is asked for, not at every start of a node.
-func (w *Web) speak(languages *messages.Languages) {
-	w.languages, w.pages = languages, map[string]func() *template.Template{}
+// must returns what was read from the files that are built in.
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic("bug: " + err.Error())
+	}
+	return v
+}
+
+// speak returns pages in some languages. They are made when they are asked for, not at every start of a node.
+func (w *Web) speak(languages *messages.Languages) spoken {
+	out := spoken{languages, map[string]func() *template.Template{}}
 	for _, l := range languages.All() {
-		w.pages[l.Tag()] = sync.OnceValue(func() *template.Template {
+		out.pages[l.Tag()] = sync.OnceValue(func() *template.Template {
 			words := template.FuncMap{"t": l.Text, "h": l.HTML, "asset": w.address}
 			return template.Must(template.New("").Funcs(words).ParseFS(templates, "templates/*.html"))
 		})
 	}
+	return out
 }
 
 // view is what can be shown as a page: a struct with a page embedded.
@@ -64,7 +71,7 @@ type view interface{ base() page }
 // show renders a page as a whole before it sends the first byte, so that a page is never cut by an error.
 func (w *Web) show(out http.ResponseWriter, status int, name string, v view) {
 	var b bytes.Buffer
-	if err := w.pages[v.base().say.Tag()]().ExecuteTemplate(&b, name, v); err != nil {
+	if err := w.spoken().pages[v.base().say.Tag()]().ExecuteTemplate(&b, name, v); err != nil {
 		w.log.Error("render page", "page", name, "error", err)
 		http.Error(out, v.base().t("error.render"), http.StatusInternalServerError)
 		return

@@ -30,4 +30,7 @@ func TestSentences(t *testing.T) {
 }
 
 // Speak makes the pages of a dashboard in other languages.
-func (w *Web) Speak(l *messages.Languages) { w.speak(l) }
+func (w *Web) Speak(l *messages.Languages) {
+	s := w.speak(l)
+	w.spoken = func() spoken { return s }
+}
