@@ -154,9 +154,18 @@ func oneOf(c, word string, words ...string) error {
 	return syncerr.New(syncerr.Usage, c, "%.40q is none of %s", word, strings.Join(words, ", ")).WithHint("`tributary %s --help` shows an example", c)
 }
 
-// listing gives a command the flag --json.
+// listing gives a command the flags --json and --csv.
 func (a *app) listing(c *cobra.Command) *cobra.Command {
 	c.Flags().BoolVar(&a.json, "json", false, "print the values as JSON, as /control/v1 has them")
+	c.Flags().BoolVar(&a.csv, "csv", false, "print the values as comma-separated lines for a spreadsheet (RFC 4180)")
+	run := c.RunE
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if a.csv && c.Flags().Changed("json") {
+			return syncerr.New(syncerr.Usage, c.CommandPath(), "--json and --csv are both given").WithHint("Choose one")
+		}
+		a.json = a.json || a.csv
+		return run(c, args)
+	}
 	return c
 }
 

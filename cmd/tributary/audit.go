@@ -22,7 +22,7 @@ type auditFlags struct {
 	q                            audit.Query
 	direction, outcome, resource string
 	from, since, to              string
-	passes, csv, lines           bool
+	passes, lines                bool
 	row                          int64
 }
 
@@ -36,10 +36,9 @@ unless --limit says otherwise; what a caller named stands in the table so that a
 			"  tributary audit --passes --limit 10",
 		RunE: a.operator(func(ctx context.Context, l link, _ []string) error {
 			if o.passes {
-				if o != (auditFlags{passes: true, csv: o.csv, q: audit.Query{Limit: o.q.Limit}}) {
+				if o != (auditFlags{passes: true, q: audit.Query{Limit: o.q.Limit}}) {
 					return syncerr.New(syncerr.Usage, "audit", "--passes goes with --limit, --json and --csv alone")
 				}
-				a.csv, a.json = o.csv, a.json || o.csv
 				return a.passes(ctx, l, cmp.Or(o.q.Limit, 50))
 			}
 			if o.row > 0 {
@@ -49,7 +48,7 @@ unless --limit says otherwise; what a caller named stands in the table so that a
 			switch {
 			case err != nil:
 				return err
-			case o.csv:
+			case a.csv:
 				return a.export(ctx, l, q, audit.CSV)
 			case o.lines:
 				return a.export(ctx, l, q, audit.NDJSON)
@@ -82,7 +81,6 @@ unless --limit says otherwise; what a caller named stands in the table so that a
 	f.Int64Var(&o.row, "row", 0, "one row by its number, with its cause and what to do")
 	f.Int64Var(&o.q.Before, "before", 0, "older than the row with this number: the next page")
 	f.IntVar(&o.q.Limit, "limit", 0, "at most so many, the newest (50 on a screen, all with --csv and --ndjson)")
-	f.BoolVar(&o.csv, "csv", false, "all rows as a table for other programs (RFC 4180)")
 	f.BoolVar(&o.lines, "ndjson", false, "all rows as JSON, one a line")
 	c.MarkFlagsMutuallyExclusive("csv", "ndjson", "json")
 	c.MarkFlagsMutuallyExclusive("since", "from")

@@ -5,34 +5,26 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"reflect"
+	"strconv"
 	"strings"
 
-	"github.com/spf13/cobra"
+	"github.com/tidwall/gjson"
 
 	"github.com/tributary-sync/tributary/control"
 	"github.com/tributary-sync/tributary/syncerr"
 )
 
-// rows gives a listing the flag --csv. It prints what --json prints: a line a value, a column a field, those of what is inside joined by dots.
-func (a *app) rows(c *cobra.Command) {
-	c.Flags().BoolVar(&a.csv, "csv", false, "print the values as comma-separated lines for a spreadsheet (RFC 4180)")
-	run := c.RunE
-	c.RunE = func(c *cobra.Command, args []string) error {
-		if a.csv && c.Flags().Changed("json") {
-			return syncerr.New(syncerr.Usage, c.CommandPath(), "--json and --csv are both given").WithHint("Choose one")
-		}
-		a.json = a.json || a.csv
-		return run(c, args)
-	}
-}
-
-// printCSV writes a list of values.
+// printCSV prints what --json prints: of a list a line a value, a column a field, those of what is inside joined by dots; of a single value a line a field.
 func (a *app) printCSV(v any) error {
+	w := csv.NewWriter(a.out)
 	list := reflect.ValueOf(listOf(v))
 	if list.Kind() != reflect.Slice {
-		return syncerr.New(syncerr.Usage, "print", "this is no list").WithHint("Use --json")
+		b, err := json.Marshal(v)
+		if err == nil {
+			err = w.WriteAll(leaves([][]string{{"field", "value"}}, "", gjson.ParseBytes(b)))
+		}
+		return syncerr.Wrap(syncerr.Internal, "print", err)
 	}
-	w := csv.NewWriter(a.out)
 	err := w.Write(columns("", list.Type().Elem()))
 	for i := range list.Len() {
 		if err == nil {
@@ -46,11 +38,39 @@ func (a *app) printCSV(v any) error {
 	return syncerr.Wrap(syncerr.Internal, "print", err)
 }
 
+// leaves adds a row for each number, text and truth in a value, under the names and places that lead to it.
+func leaves(rows [][]string, path string, v gjson.Result) [][]string {
+	if !v.IsObject() && !v.IsArray() {
+		text := v.Raw
+		switch v.Type {
+		case gjson.String:
+			text = inert(v.Str)
+		case gjson.Null:
+			text = ""
+		}
+		return append(rows, []string{strings.TrimPrefix(path, "."), text})
+	}
+	place := 0
+	v.ForEach(func(name, inside gjson.Result) bool {
+		step := name.String()
+		if v.IsArray() {
+			step, place = strconv.Itoa(place), place+1
+		}
+		rows = leaves(rows, path+"."+step, inside)
+		return true
+	})
+	return rows
+}
+
 // listOf finds the list in a value that has more beside it.
 func listOf(v any) any {
 	switch v := v.(type) {
 	case control.Sticks:
 		return v.Peers
+	case control.Verification:
+		return v.Differences
+	case control.Settings:
+		return v.Types
 	case control.Network:
 		var out []control.NetworkNode
 		var walk func(n control.NetworkNode)

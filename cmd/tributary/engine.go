@@ -164,7 +164,11 @@ func (a *app) engineDone(run sdata.Run, counts []sdata.Count, failed error) erro
 		}
 		rows[i] = table.Row{n.Direction, n.Type, number(int64(n.Pages)), number(int64(n.Entries)), number(int64(n.Failed)), bytesText(n.Bytes), number(int64(n.Unreported)), short(why, 60)}
 	}
-	if a.json {
+	if a.csv {
+		if err := a.printCSV(counts); err != nil {
+			return err
+		}
+	} else if a.json {
 		if err := a.printJSON(map[string]any{"run": run.ID(), "runName": run.Name, "runStamp": run.Stamp, "passes": counts}); err != nil {
 			return err
 		}

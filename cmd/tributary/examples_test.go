@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tributary-sync/tributary/control"
+	"github.com/tributary-sync/tributary/fhir"
 )
 
 // exampleWorld is a district between a nation and a clinic, with everything that the examples speak of.
@@ -22,14 +25,16 @@ type exampleWorld struct {
 	machine
 	dir, conflict string
 	parked        control.Parked
-	clinic        machine
+	nation        machine
+	clinic        machine           // it does not run
+	others        *strings.Replacer // what stands in the examples for an address, a file or a key
 }
 
 func newExampleWorld(t *testing.T) *exampleWorld {
 	t.Helper()
 	nation := newMachine(t, "nation", "")
 	nation.serve(t)
-	w := &exampleWorld{machine: newMachine(t, "district", nation.url()), dir: t.TempDir()}
+	w := &exampleWorld{nation: nation, machine: newMachine(t, "district", nation.url()), dir: t.TempDir()}
 	file := filepath.Join(w.machine.dir, "tributary.yaml")
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -53,6 +58,24 @@ func newExampleWorld(t *testing.T) *exampleWorld {
 	}
 	w.conflict = open[0].UUID
 	w.must(t, "device", "add", "phone-7", "Patient")
+	stick, backup := filepath.Join(w.clinic.dir, "media/stick"), filepath.Join(w.clinic.dir, "media/backup/clinic-a.db")
+	for _, file := range []string{filepath.Join(stick, "x"), backup, filepath.Join(w.dir, "tmp/x"), filepath.Join(w.dir, "media/backup/x")} {
+		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.clinic.must(t, "carry", "introduce", stick)
+	w.must(t, "carry", "introduce", stick)
+	var met struct {
+		Introduced []struct{ Fingerprint string }
+	}
+	if w.clinic.value(t, &met, "carry", "introduce", stick); len(met.Introduced) != 1 {
+		t.Fatalf("got %+v", met)
+	}
+	w.must(t, "carry", "out", stick)
+	w.clinic.must(t, "backup", backup)
+	w.others = strings.NewReplacer("https://a.example", w.url(), "https://b.example", nation.url(), "https://hq.example", nation.url(),
+		"a.token", filepath.Join(w.machine.dir, "data/admin.token"), "b.token", filepath.Join(nation.dir, "data/admin.token"), "SHA256:4n7Q...", met.Introduced[0].Fingerprint)
 	eventually(t, "what the server refuses is parked", func() bool {
 		var parked []control.Parked
 		w.value(t, &parked, "parked", "list")
@@ -70,44 +93,56 @@ var (
 	anyWords = regexp.MustCompile(`'[^']*'|\S+`)
 )
 
-// words parts a line as a shell does, as far as the examples go: quotes, a file for what is printed, no pipes. Paths are those of the test.
-func (w *exampleWorld) words(line string) (args []string, into string) {
-	line, _, _ = strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "sudo "), " | ")
-	line, into, _ = strings.Cut(line, " > ")
+// words parts a command as a shell does, as far as the examples go: quotes, a file for what is printed, no pipes. Paths are those of the test.
+func (w *exampleWorld) words(command string) (m machine, args []string, into string) {
+	command, _, _ = strings.Cut(strings.TrimPrefix(command, "sudo "), " | ")
+	command, into, _ = strings.Cut(command, " > ")
 	id := w.conflict
-	if strings.Contains(line, " parked ") {
+	if strings.Contains(command, " parked ") {
 		id = w.parked.UUID
 	}
-	line = anyCause.ReplaceAllString(anyUUID.ReplaceAllString(line, id), "--cause "+w.parked.Cause)
-	for _, word := range anyWords.FindAllString(line, -1)[1:] {
+	m, dir := w.machine, w.dir
+	if strings.Contains(command, " carry ") || strings.Contains(command, " restore ") {
+		m, dir = w.clinic, w.clinic.dir
+	}
+	command = anyCause.ReplaceAllString(anyUUID.ReplaceAllString(command, id), "--cause "+w.parked.Cause)
+	for _, word := range anyWords.FindAllString(command, -1)[1:] {
 		word = strings.Trim(word, "'")
 		switch {
 		case strings.HasPrefix(word, "/etc/tributary"):
-			word = filepath.Join(w.machine.dir, "tributary.yaml")
+			word = filepath.Join(m.dir, "tributary.yaml")
 		case strings.HasPrefix(word, "/"):
-			word = filepath.Join(w.dir, word)
+			word = filepath.Join(dir, word)
+		default:
+			word = w.others.Replace(word)
 		}
 		args = append(args, word)
 	}
-	return args, into
+	return m, args, into
 }
 
-// elsewhere says which examples another test runs, because they need a world of their own.
-func elsewhere() map[string]string {
-	return map[string]string{
-		"tributary demo": "TestDemo", "tributary demo --once --size 5": "TestDemo", "tributary engine": "TestEngine", "tributary restore": "TestRestore",
-		"tributary carry out": "TestCarry in internal/processtest", "tributary carry in": "TestCarry in internal/processtest", "tributary carry forget": "TestCarry in internal/processtest",
-		"tributary carry introduce /media/stick --accept": "TestCarry in internal/processtest",
+// examplesOf returns the lines of the examples of a command, and of those below it by their path.
+func examplesOf(c *cobra.Command, into map[string][]string) map[string][]string {
+	into[c.CommandPath()] = nil
+	for line := range strings.Lines(strings.ReplaceAll(c.Example, "\\\n", "")) {
+		into[c.CommandPath()] = append(into[c.CommandPath()], strings.TrimSpace(line))
 	}
+	for _, sub := range c.Commands() {
+		if sub.IsAvailableCommand() {
+			examplesOf(sub, into)
+		}
+	}
+	return into
 }
+
+// ofDemo reports whether an example is run by TestDemo.
+func ofDemo(line string) bool { return strings.HasPrefix(line, "tributary demo") }
 
 // Every command has an example in its --help, and every example works.
 func TestExamples(t *testing.T) {
 	w := newExampleWorld(t)
-	for _, folder := range []string{"media/stick", "media/backup", "tmp", "export"} {
-		if err := os.MkdirAll(filepath.Join(w.dir, folder), 0o700); err != nil {
-			t.Fatal(err)
-		}
+	if err := os.Mkdir(filepath.Join(w.dir, "export"), 0o700); err != nil {
+		t.Fatal(err)
 	}
 	for name, text := range map[string]string{
 		"export/p.ndjson": patients(2), "Patient.ndjson": patients(2), "Observation.ndjson": `{"resourceType":"Observation","id":"o","status":"final","code":{"text":"x"}}` + "\n",
@@ -119,60 +154,48 @@ func TestExamples(t *testing.T) {
 	systemd := machinery{units: t.TempDir(), live: t.TempDir(), root: true, run: func(context.Context, string, ...string) (string, error) {
 		return "ActiveState=active\nSubState=running\n", nil
 	}}
-	var last []func() // what takes away what other examples need
-	var walk func(c *cobra.Command)
-	walk = func(c *cobra.Command) {
-		if c.Example == "" {
-			t.Errorf("%s --help has no example", c.CommandPath())
+	var last []string // what takes away what other examples need
+	all := examplesOf(w.app(strings.NewReader(""), io.Discard, io.Discard).root(), map[string][]string{})
+	for _, path := range slices.Sorted(maps.Keys(all)) {
+		if len(all[path]) == 0 {
+			t.Errorf("%s --help has no example", path)
 		}
-		for line := range strings.Lines(strings.ReplaceAll(c.Example, "\\\n", "")) {
-			if !strings.HasPrefix(strings.TrimPrefix(strings.TrimSpace(line), "sudo "), "tributary") {
-				t.Errorf("%s: the example %q is no command", c.CommandPath(), line)
-				continue
-			}
-			run := func() { w.example(t, systemd, line) }
-			if strings.Contains(line, "remove") || strings.Contains(line, "uninstall") || strings.Contains(line, "resolve") {
-				last = append(last, run)
-			} else {
-				run()
-			}
-		}
-		for _, sub := range c.Commands() {
-			if sub.IsAvailableCommand() {
-				walk(sub)
+		for _, line := range all[path] {
+			for _, command := range strings.Split(line, " && ") {
+				switch {
+				case !strings.HasPrefix(strings.TrimPrefix(command, "sudo "), "tributary"):
+					t.Errorf("%s: the example %q is no command", path, line)
+				case strings.Contains(command, "remove") || strings.Contains(command, "uninstall") || strings.Contains(command, "resolve") || strings.Contains(command, "forget"):
+					last = append(last, command)
+				case !ofDemo(command):
+					w.example(t, systemd, command)
+				}
 			}
 		}
 	}
-	root := w.app(strings.NewReader(""), io.Discard, io.Discard).root()
-	walk(root)
-	for _, run := range last {
-		run()
+	for _, command := range last {
+		w.example(t, systemd, command)
 	}
 }
 
 func (w *exampleWorld) example(t *testing.T, systemd machinery, line string) {
 	t.Helper()
-	for start := range elsewhere() {
-		if strings.HasPrefix(strings.TrimSpace(line), start) {
-			return
-		}
-	}
 	if strings.Contains(line, " parked give-up ") { // what is tried again meanwhile gets another row
 		eventually(t, strings.TrimSpace(line), func() bool {
 			var parked []control.Parked
 			if w.value(t, &parked, "parked", "list"); len(parked) > 0 {
 				w.parked = parked[0]
 			}
-			args, _ := w.words(line)
+			_, args, _ := w.words(line)
 			return w.do(t, args...).code == 0
 		})
 		return
 	}
-	args, into := w.words(line)
+	m, args, into := w.words(line)
 	var out, errs bytes.Buffer
-	a := w.app(strings.NewReader(""), &out, &errs)
+	a := m.app(strings.NewReader(""), &out, &errs)
 	a.service = systemd
-	a.env = append(a.env, "TRIBUTARY_CONFIG="+filepath.Join(w.machine.dir, "tributary.yaml"))
+	a.env = append(a.env, "TRIBUTARY_CONFIG="+filepath.Join(m.dir, "tributary.yaml"))
 	ctx, cancel := context.WithTimeout(t.Context(), deadline)
 	defer cancel()
 	switch args[0] {
@@ -212,14 +235,17 @@ func (w *exampleWorld) example(t *testing.T, systemd machinery, line string) {
 	}
 }
 
-// stopping ends a watch when it has shown its first picture.
+// stopping ends a command when it has printed a text.
 type stopping struct {
 	*bytes.Buffer
+	at   string
 	stop func()
 }
 
 func (s *stopping) Write(p []byte) (int, error) {
-	s.stop()
+	if strings.Contains(string(p), s.at) {
+		s.stop()
+	}
 	return s.Buffer.Write(p)
 }
 
@@ -251,11 +277,19 @@ func TestCompletion(t *testing.T) {
 
 func TestCSV(t *testing.T) {
 	w := newExampleWorld(t)
-	for _, c := range []string{"audit", "audit --passes", "conflict list", "parked list", "child list", "device list", "network", "doctor", "carry list", "sync"} {
+	w.put(t, "Patient/43", `{"resourceType":"Patient","id":"43"}`)
+	for _, c := range []string{
+		"sync", "audit", "audit --passes", "audit --row 1", "conflict list", "conflict show " + w.conflict, "parked list", "child list", "device list", "network", "doctor",
+		"carry list", "status", "verify", "explain Patient/42", "charts", "charts --month", "config sync", "config print", "version",
+		"engine --source " + w.url() + " --target " + w.nation.url(),
+	} {
 		r := w.do(t, append(strings.Fields(c), "--csv")...)
 		header, rest, _ := strings.Cut(r.out, "\n")
 		if r.code != 0 && r.code != exitAttention || strings.Contains(header, " ") || header == "" || strings.Contains(r.out, "│") {
 			t.Errorf("%s --csv: exit code %d\n%s%s", c, r.code, r.out, r.err)
+		}
+		if rest == "" && c != "verify" { // nothing differs
+			t.Errorf("%s --csv prints nothing but %s", c, header)
 		}
 		for row := range strings.Lines(rest) {
 			if strings.Count(row, ",") < strings.Count(header, ",") && !strings.Contains(rest, `"`) {
@@ -266,7 +300,23 @@ func TestCSV(t *testing.T) {
 	if out := w.must(t, "conflict", "list", "--csv"); !strings.HasPrefix(out, "uuid,resource,status,") || !strings.Contains(out, w.conflict+",Patient/42,open,") {
 		t.Errorf("got\n%s", out)
 	}
+	for c, want := range map[string]string{
+		"status": "\nnode.name,district\n", "explain Patient/42": "\nhistory.0.version,", "charts": "\nfrom,changes,", "config sync": "type,pulled,pushed,", "conflict show " + w.conflict: "\nuuid," + w.conflict + "\n",
+	} {
+		if r := w.do(t, append(strings.Fields(c), "--csv")...); !strings.Contains("\n"+r.out, want) {
+			t.Errorf("%s --csv: no %q in\n%s", c, want, r.out)
+		}
+	}
 	w.refused(t, 2, []string{"--json and --csv"}, "child", "list", "--json", "--csv")
+	var out strings.Builder
+	found := control.Verification{Differences: []control.Difference{{Key: fhir.Key{Type: "Patient", ID: "1"}, Finding: "missing here", Why: []string{"=a", "b"}}}}
+	if err := (&app{out: &out, csv: true}).printJSON(found); err != nil || !strings.HasSuffix(out.String(), "\nPatient/1,missing here,\"[\"\"=a\"\",\"\"b\"\"]\",,,false\n") {
+		t.Errorf("got %v\n%s", err, out.String())
+	}
+	out.Reset()
+	if err := (&app{out: &out, csv: true}).printJSON(map[string]any{"why": "=1", "lag": -1}); err != nil || out.String() != "field,value\nlag,-1\nwhy,'=1\n" {
+		t.Errorf("got %v\n%s", err, out.String())
+	}
 	if got := inert("=1+1"); got != "'=1+1" {
 		t.Errorf("a spreadsheet would compute %q", got)
 	}

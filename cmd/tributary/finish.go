@@ -10,11 +10,8 @@ import (
 	"github.com/tributary-sync/tributary/control"
 )
 
-// finish gives the commands of a tree what many of them share: --csv, --watch, completion, and an example for each.
+// finish gives the commands of a tree what many of them share: --watch, completion, and an example for each.
 func (a *app) finish(root *cobra.Command) {
-	for _, path := range []string{"parked list", "conflict list", "child list", "device list", "carry list", "network", "doctor", "sync"} {
-		a.rows(commandAt(root, path))
-	}
 	for _, path := range []string{"status", "audit", "parked list", "conflict list", "child list", "network"} {
 		a.watching(commandAt(root, path))
 	}

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -167,14 +170,31 @@ func TestChild(t *testing.T) {
 	clinic.refused(t, 1, []string{"credential"}, "sync")
 }
 
-// The tour ends by itself, within its time, and finds every node with the same copies.
+// The tour ends by itself, within its time, and finds every node with the same copies; without --once the nodes keep running. These are the examples of demo.
 func TestDemo(t *testing.T) {
-	m := machine{dir: t.TempDir()}
-	out := m.must(t, "demo", "--once", "--size", "5", "--keep", "nodes")
-	for _, want := range []string{"winner: the edit of clinic-", "loser:  the edit of clinic-", "Every node holds the same copies"} {
-		if !strings.Contains(out, want) {
-			t.Errorf("the tour does not say %q:\n%s", want, out)
+	ran := 0
+	for path, lines := range examplesOf((&app{}).root(), map[string][]string{}) {
+		for _, line := range slices.DeleteFunc(lines, func(line string) bool { return !ofDemo(line) }) {
+			ran++
+			t.Run(path+": "+line, func(t *testing.T) {
+				m := machine{dir: t.TempDir()}
+				ctx, stop := context.WithTimeout(t.Context(), 4*deadline)
+				defer stop()
+				var out, errs bytes.Buffer
+				a := m.app(strings.NewReader(""), &stopping{Buffer: &out, at: "Ctrl-C stops all of them", stop: stop}, &errs)
+				if code := a.run(ctx, append(strings.Fields(line)[1:], "--keep", filepath.Join(m.dir, "nodes"))); code != 0 {
+					t.Errorf("exit code %d:\n%s%s", code, out.String(), errs.String())
+				}
+				for _, want := range []string{"winner: the edit of clinic-", "loser:  the edit of clinic-", "Every node holds the same copies"} {
+					if !strings.Contains(out.String(), want) {
+						t.Errorf("the tour does not say %q:\n%s", want, out.String())
+					}
+				}
+				m.must(t, "status", "--config", "nodes/clinic-a/tributary.yaml")
+			})
 		}
 	}
-	m.must(t, "status", "--config", "nodes/clinic-a/tributary.yaml")
+	if ran < 2 {
+		t.Errorf("only %d examples show the demo", ran)
+	}
 }
