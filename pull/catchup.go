@@ -47,8 +47,11 @@ func (s *pass) begin(ctx context.Context, epoch, why string) error {
 	if why == "" {
 		return nil
 	}
+	if err := s.Open(ctx); err != nil { // what it costs is worth a row, also where nothing is missing
+		return err
+	}
 	return s.eng.Note(ctx, audit.Record{
-		Operation: audit.Pull, Outcome: audit.Done, Action: "CATCH-UP", Peer: s.Run.Peer, ParentURL: s.cfg.ParentURL,
+		Operation: audit.Pull, Outcome: audit.Done, Action: "CATCH-UP", Peer: s.Run.Peer, ParentURL: s.cfg.ParentURL, Run: s.Run.ID,
 		Details: why + "; what this node does not know is asked for",
 	})
 }

@@ -57,39 +57,55 @@ func (a *app) operator(do func(ctx context.Context, l link, args []string) error
 
 func (a *app) connect(ctx context.Context, cfg config.Config) (link, error) {
 	address := dialAddress(cfg.Node.Listen)
-	l := link{cfg: cfg, base: "http://" + address}
-	if answers(ctx, address) {
-		token, err := adminToken(cfg)
-		if err != nil {
-			return link{}, err
-		}
-		rt := &http.Transport{MaxIdleConnsPerHost: 4}
-		if err := isNode(ctx, l.base, rt); err != nil {
-			return link{}, err
-		}
-		l.running, l.http = true, bearer{token: token, next: rt}
-		l.close = func() error {
-			rt.CloseIdleConnections()
-			return nil
-		}
-	} else {
-		file, err := config.Open(a.configPath, a.env)
-		if err != nil {
-			return link{}, err
-		}
-		n, err := node.New(ctx, cfg, node.Deps{Clock: a.clock, Version: a.version, File: file})
-		if err != nil {
-			return link{}, err
-		}
-		l.http, l.close = bearer{token: n.AdminToken(), next: inProcess{n.Handler()}}, n.Close
-		if l.sticks, err = n.Control().Carrier(); err != nil {
-			return link{}, errors.Join(err, n.Close())
-		}
+	running := func() bool { return answers(ctx, address) }
+	if running() {
+		return reach(ctx, cfg, "http://"+address)
 	}
-	if l.Client = client.New(l.base, "", l.http); l.sticks == nil {
-		l.sticks = l.Client.Carrier()
+	release, err := lock(ctx, cfg, running)
+	if err != nil {
+		return link{}, err
+	}
+	if release == nil {
+		return reach(ctx, cfg, "http://"+address)
+	}
+	n, err := a.open(ctx, cfg)
+	if err != nil {
+		return link{}, errors.Join(err, release())
+	}
+	l := link{cfg: cfg, base: "http://" + address, http: bearer{token: n.AdminToken(), next: inProcess{n.Handler()}}}
+	l.Client, l.close = client.New(l.base, "", l.http), func() error { return errors.Join(n.Close(), release()) }
+	if l.sticks, err = n.Control().Carrier(); err != nil {
+		return link{}, errors.Join(err, l.close())
 	}
 	return l, nil
+}
+
+// reach returns the way to a node that runs.
+func reach(ctx context.Context, cfg config.Config, base string) (link, error) {
+	token, err := adminToken(cfg)
+	if err != nil {
+		return link{}, err
+	}
+	rt := &http.Transport{MaxIdleConnsPerHost: 4}
+	if err := isNode(ctx, base, rt); err != nil {
+		return link{}, err
+	}
+	l := link{cfg: cfg, base: base, running: true, http: bearer{token: token, next: rt}}
+	l.Client, l.close = client.New(base, "", l.http), func() error {
+		rt.CloseIdleConnections()
+		return nil
+	}
+	l.sticks = l.Client.Carrier()
+	return l, nil
+}
+
+// open opens the node in this process.
+func (a *app) open(ctx context.Context, cfg config.Config) (*node.Node, error) {
+	file, err := config.Open(a.configPath, a.env)
+	if err != nil {
+		return nil, err
+	}
+	return node.New(ctx, cfg, node.Deps{Clock: a.clock, Version: a.version, File: file})
 }
 
 // dialAddress returns the address on which a node that listens there is reached from the same machine.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"runtime/debug"
 	"slices"
@@ -41,6 +42,15 @@ func (a *app) serve(ctx context.Context, cfg config.Config) (err error) {
 	if err != nil {
 		return err
 	}
+	release, err := lock(ctx, cfg, func() bool { return answers(ctx, dialAddress(cfg.Node.Listen)) })
+	if err != nil {
+		return err
+	}
+	if release == nil {
+		return syncerr.New(syncerr.Conflict, "serve", "node %s runs already, and answers at %s", cfg.Node.Name, cfg.Node.Listen).
+			WithHint("`tributary status` says how it stands; stop it first if this one is to take its place")
+	}
+	defer func() { err = errors.Join(err, release()) }()
 	n, err := node.New(ctx, cfg, node.Deps{Clock: a.clock, Log: log, Version: a.version, File: file})
 	if err != nil {
 		return err
