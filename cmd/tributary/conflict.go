@@ -125,8 +125,8 @@ A copy that is held here because the parent has not decided is named by its Type
 		return decide(c, args)
 	}
 	resolve.Flags().StringVar(&f.file, "file", "", "the record as it is to be, as JSON; - for standard input")
-	resolve.Flags().StringVar(&f.r.Basis, "basis", "", "refuse if the copies are others than those that `tributary conflict show` printed this for")
-	resolve.Flags().StringArrayVar(&f.takes, "take", nil, "PATH=local or PATH=incoming, for each path that `tributary conflict show` lists as a clash")
+	resolve.Flags().StringVar(&f.r.Basis, "basis", "", "refuse if the copies are others than those that 'tributary conflict show' printed this `CODE` for")
+	resolve.Flags().StringArrayVar(&f.takes, "take", nil, "`PATH`=local or PATH=incoming, for each path that 'tributary conflict show' lists as a clash")
 	resolve.Flags().StringArrayVar(&f.sets, "set", nil, "PATH=JSON, for an element that neither copy has right; needs --basis")
 	resolve.Flags().BoolVar(&f.r.Held, "held", false, "with --rule: the copies that are held here for the parent, too")
 	resolve.Flags().StringVar(&f.r.Remark, "why", "", "the reason, for the audit; no patient data")
@@ -286,7 +286,7 @@ func (a *app) printConflict(c control.ShownConflict) error {
 		a.say("One side deleted it while the other edited it; please look.")
 	}
 	if c.Basis != "" {
-		a.say("To decide: `tributary conflict resolve %s local`, or `incoming`, or --take PATH=local|incoming, or --file FILE --basis %s.", name, c.Basis)
+		a.say("To decide: `tributary conflict resolve %s local`, or `incoming`, or --take PATH=local|incoming, or --file FILE --basis %s", name, c.Basis)
 	}
 	if len(c.Differences) > 0 {
 		a.say("")
