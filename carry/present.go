@@ -5,7 +5,6 @@ import (
 	"context"
 	"slices"
 
-	"github.com/tributary-sync/tributary/engine"
 	"github.com/tributary-sync/tributary/feed"
 	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/version"
@@ -37,7 +36,7 @@ func (w *writer) present(ctx context.Context, known []feed.Known) (bool, error) 
 				w.lines++
 			}
 			if more = goesOn; more {
-				in.From = copies[len(copies)-1].ID + "-" // no id lies between them but those that begin so
+				in.From = feed.Behind(copies[len(copies)-1].ID)
 			}
 		}
 		w.m.Lists = append(w.m.Lists, k.Type)
@@ -94,60 +93,12 @@ func (t *taker) compare(ctx context.Context) error {
 	}
 	for _, resourceType := range t.m.Lists {
 		if l, ok := lists[resourceType]; ok {
-			if err := t.unlisted(ctx, resourceType, l); err != nil {
+			n, err := t.eng.CompareRange(ctx, t.link(), resourceType, l.known, feed.Range{}, func(id string) bool { return l.ids[id] })
+			if err != nil {
 				return err
 			}
+			t.Run.Read, t.Run.Applied = t.Run.Read+int64(n), t.Run.Applied+int64(n)
 		}
 	}
 	return nil
-}
-
-// unlisted goes through the copies of a type that this node has.
-func (t *taker) unlisted(ctx context.Context, resourceType string, l list) error {
-	var in feed.Range
-	for more := true; more; {
-		copies, goesOn, err := t.eng.Store().Copies(ctx, resourceType, in, rowsAtOnce)
-		if err != nil {
-			return err
-		}
-		var keys []fhir.Key
-		for _, c := range copies {
-			if !c.Deleted && !l.ids[c.ID] {
-				keys = append(keys, fhir.Key{Type: resourceType, ID: c.ID})
-			}
-		}
-		if err := t.unlist(ctx, keys, l.known); err != nil {
-			return err
-		}
-		if more = goesOn; more {
-			in.From = copies[len(copies)-1].ID + "-"
-		}
-	}
-	return nil
-}
-
-func (t *taker) unlist(ctx context.Context, keys []fhir.Key, known version.Knowledge) error {
-	if len(keys) == 0 {
-		return nil
-	}
-	current, err := t.eng.Store().Currents(ctx, keys)
-	if err != nil {
-		return err
-	}
-	var gone []engine.Unlisted
-	for _, k := range keys {
-		c, ok := current[k]
-		if !ok || c.Stamp.Deleted {
-			continue
-		}
-		if fate := version.Unlisted(known, k.ID, c.Stamp.Version, c.Created); fate != version.FateKeep {
-			gone = append(gone, engine.Unlisted{Key: k, Fate: fate, Stamp: c.Stamp})
-		}
-	}
-	if len(gone) == 0 {
-		return nil
-	}
-	n, err := t.eng.Unlist(ctx, t.link(), gone)
-	t.Run.Read, t.Run.Applied = t.Run.Read+int64(n), t.Run.Applied+int64(n)
-	return err
 }

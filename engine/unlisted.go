@@ -40,6 +40,61 @@ func (e *Engine) Unlist(ctx context.Context, link Link, list []Unlisted) (remove
 	return removed, err
 }
 
+// CompareRange makes the full comparison of a type in a range of ids with a lister who names all that it has there: what it had and does not name
+// was deleted there, and goes; what it never had stays, and so does what was changed here since (version.Unlisted; MS10 of
+// reference/seed-protocols.md). It comes before anything of the lister's knowledge is taken over. It returns how many were removed.
+func (e *Engine) CompareRange(ctx context.Context, link Link, resourceType string, lister version.Knowledge, in feed.Range, names func(id string) bool) (removed int, err error) {
+	for more := true; more; {
+		copies, goesOn, err := e.store.Copies(ctx, resourceType, in, comparedAtOnce)
+		if err != nil {
+			return removed, err
+		}
+		var keys []fhir.Key
+		for _, c := range copies {
+			if !c.Deleted && !names(c.ID) {
+				keys = append(keys, fhir.Key{Type: resourceType, ID: c.ID})
+			}
+		}
+		n, err := e.unnamed(ctx, link, lister, keys)
+		if err != nil {
+			return removed, err
+		}
+		removed += n
+		if more = goesOn; more {
+			in.From = feed.Behind(copies[len(copies)-1].ID)
+		}
+	}
+	return removed, nil
+}
+
+// comparedAtOnce is how many copies of this node are looked at in one go.
+const comparedAtOnce = 500
+
+// unnamed gives copies that a lister does not name their fate.
+func (e *Engine) unnamed(ctx context.Context, link Link, lister version.Knowledge, keys []fhir.Key) (int, error) {
+	if len(keys) == 0 {
+		return 0, nil
+	}
+	current, err := e.store.Currents(ctx, keys)
+	if err != nil {
+		return 0, err
+	}
+	var gone []Unlisted
+	for _, k := range keys {
+		c, ok := current[k]
+		if !ok || c.Stamp.Deleted {
+			continue
+		}
+		if fate := version.Unlisted(lister, k.ID, c.Stamp.Version, c.Created); fate != version.FateKeep {
+			gone = append(gone, Unlisted{Key: k, Fate: fate, Stamp: c.Stamp})
+		}
+	}
+	if len(gone) == 0 {
+		return 0, nil
+	}
+	return e.Unlist(ctx, link, gone)
+}
+
 func (e *Engine) unlist(tx *store.Tx, link Link, u Unlisted) (bool, error) {
 	cur, ok, err := tx.Current(u.Key)
 	if err != nil {

@@ -43,6 +43,9 @@ type Range struct {
 	To   string `json:"to,omitempty"`
 }
 
+// Behind returns where a range begins behind an id: no id lies between them but those that begin so.
+func Behind(id string) string { return id + "-" }
+
 // Copy is a current copy or tombstone as far as a comparison of two nodes needs it. Vector and Seq, its position in the log of
 // the node that answers, come where a question names ids.
 type Copy struct {

@@ -253,7 +253,7 @@ func (c *comparison) list(ctx context.Context, p feed.Part) error {
 			there = there[1:]
 		}
 		if more {
-			in.From = here[len(here)-1].ID + "-" // no id lies between them but those that begin so
+			in.From = feed.Behind(here[len(here)-1].ID)
 		}
 	}
 	for ; len(there) > 0; there = there[1:] {

@@ -20,6 +20,7 @@ import (
 const (
 	maxEntries  = 10_000 // of a page
 	maxEndpoint = 500    // characters of an endpoint
+	maxPresent  = 10_000 // resources that a page names without their documents
 )
 
 // ReadDigest reads a digest: of an Atom entry, as $syncDigest answers it, or alone. Unknown elements are ignored. It returns an Invalid error
@@ -113,6 +114,12 @@ func ReadFeed(body []byte) (Feed, error) {
 			return f, err
 		}
 		f.Digest = &d
+	}
+	if p := top.In(nsNode, "present"); p != nil {
+		f.Present = &Present{Range: feed.Range{From: p.Attr("from"), To: p.Attr("to")}, IDs: strings.Fields(p.Text)}
+		if len(f.Present.IDs) > maxPresent || p.Attr("to") != "" && p.Attr("to") <= p.Attr("from") {
+			return f, bad("it names %d resources from %.70q to %.70q; at most %d are taken, and the end is behind the beginning", len(f.Present.IDs), p.Attr("from"), p.Attr("to"), maxPresent)
+		}
 	}
 	f.Start, _ = strconv.Atoi(inText(top, nsSearch, "startIndex"))
 	f.PerPage, _ = strconv.Atoi(inText(top, nsSearch, "itemsPerPage"))

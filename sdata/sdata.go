@@ -88,6 +88,14 @@ type Feed struct {
 	Next    string // address of the next page, empty on the last
 	Start   int    // 1-based place of the first entry, 0 where it is not said
 	PerPage int
+	Present *Present // told by nodes before their first entries, nil otherwise
+}
+
+// Present names all that a source has of a resource kind in a range of ids, deleted ones among them: it has forgotten deletions which the target
+// never learnt, and no digest can tell of these (DESIGN.md 4.3, forgetting).
+type Present struct {
+	feed.Range
+	IDs []string
 }
 
 // Tracking tells how far an asynchronous operation has come (core 11.5).

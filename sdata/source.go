@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 
 	"github.com/go-json-experiment/json"
@@ -38,6 +39,9 @@ type frozen struct {
 	// Upto withholds from a peer that knows no exceptions what comes behind one: its digest rises with every entry (trap T3).
 	Upto version.Vector `json:"upto,omitzero"`
 	Node bool           `json:"node,omitempty"`
+	// Lists says that the first pages name what is here, since deletions were forgotten here that the target never learnt.
+	Lists     bool           `json:"lists,omitempty"`
+	Forgotten version.Vector `json:"forgotten,omitzero"`
 }
 
 // beginSource freezes what a target lacks of a type. A job of that id that exists is left as it is.
@@ -65,6 +69,11 @@ func (s *Server) beginSource(ctx context.Context, resourceType, id string, run R
 			return err
 		}
 		f.Epoch = r.Identity().Epoch
+		f.Forgotten = mine.Forgotten
+		lacks := !k.Vector.ContainsAll(f.Forgotten)
+		if f.Lists = lacks && f.Node; lacks && !f.Node && slices.ContainsFunc(f.Forgotten, func(v version.Version) bool { return k.Vector.Tick(v.Replica) > 0 }) {
+			return forgotten(resourceType)
+		}
 		if f.Digest, err = s.digestOf(r, mine); err != nil || f.Node {
 			return err
 		}
@@ -93,6 +102,13 @@ func (s *Server) beginSource(ctx context.Context, resourceType, id string, run R
 	}
 	j, ok, err := s.job(ctx, id) // another request of the same id was faster
 	return j, s.same(j, ok, err, kindSource, resourceType, run)
+}
+
+// forgotten is why a pass to a peer that is no node cannot be made: its digest says that it has seen some of the changes whose deletions were
+// collected here, and not all of them. SData has no word for what a source has not, so what was deleted would live on there for ever.
+func forgotten(resourceType string) error {
+	return syncerr.New(syncerr.Conflict, "begin pass", "the target was away too long: deletions of %s that it never learnt were collected here (history.keep), and SData cannot tell it of them", resourceType).
+		WithHint("Empty this kind at the target, what it alone has excepted, so that it knows nothing of this network, and run the pass again")
 }
 
 // plain returns the digest without what only nodes read.
@@ -147,6 +163,7 @@ func address(base string, j store.SDataJob) string {
 type place struct {
 	start, count int
 	at           store.Place
+	present      string // where the range of a list of what is here begins
 }
 
 // placeOf reads where a page begins from the parameters that its address has.
@@ -166,6 +183,9 @@ func placeOf(r *http.Request) (place, error) {
 			return p, syncerr.New(syncerr.Invalid, "read request", "%s=%.40q is no number from 1", part.name, text)
 		}
 		*part.into = min(n, part.most)
+	}
+	if p.present = param(r, "present"); len(p.present) > 70 {
+		return p, syncerr.New(syncerr.Invalid, "read request", "present=%.80q is no id", p.present)
 	}
 	text := param(r, "at")
 	switch {
@@ -187,6 +207,12 @@ func (s *Server) page(ctx context.Context, base string, j store.SDataJob, p plac
 	}
 	if f.Epoch != s.eng.Store().Identity().Epoch {
 		return nil, syncerr.New(syncerr.Gone, "sync", "operation %s was of a log that this node had before it was restored", j.ID).WithHint("Begin the pass again")
+	}
+	if err := s.stillTold(ctx, j, f); err != nil {
+		return nil, err
+	}
+	if f.Lists && p.at == (store.Place{}) {
+		return s.listed(ctx, base, j, &f, p)
 	}
 	if p.at == (store.Place{}) {
 		p.at = store.Place{Head: f.Head, Type: j.Type}
@@ -232,13 +258,18 @@ func (s *Server) page(ctx context.Context, base string, j store.SDataJob, p plac
 	}
 	out.PerPage = len(out.Entries)
 	if !done {
-		q := Run{j.RunName, j.RunStamp}.query()
-		for k, v := range map[string]string{"startIndex": strconv.Itoa(p.start + len(out.Entries)), "count": strconv.Itoa(p.count), "at": p.at.String()} {
-			q.Set(k, v)
-		}
-		out.Next = collection(base, j.Type) + "/$syncSource('" + j.ID + "')?" + q.Encode()
+		out.Next = next(base, j, p, len(out.Entries), "at", p.at.String())
 	}
 	return WriteFeed(out), nil
+}
+
+// next returns the address of the page behind one with so many entries, which begins where a parameter says.
+func next(base string, j store.SDataJob, p place, entries int, from, value string) string {
+	q := Run{j.RunName, j.RunStamp}.query()
+	q.Set("startIndex", strconv.Itoa(p.start+entries))
+	q.Set("count", strconv.Itoa(p.count))
+	q.Set(from, value)
+	return collection(base, j.Type) + "/$syncSource('" + j.ID + "')?" + q.Encode()
 }
 
 // sendPage answers with a page of a source's list.

@@ -35,6 +35,8 @@ func readPage(b []byte, resourceType string, run Run) (page, error) {
 		return p, bad("the feed has no syncMode in the namespace %s", nsSync)
 	case f.Digest == nil:
 		return p, bad("the feed has no digest in the namespace %s", nsSync)
+	case f.Present != nil && (f.Digest.Known == nil || f.Mode != version.CatchUp || len(f.Entries) > 0 || f.Next == ""):
+		return p, bad("it names what its source has, and that is for pages of nodes without entries, before the first of a catch-up")
 	case elsewhere(f.ID, resourceType):
 		return p, bad("the feed %.200s is not one of %s", f.ID, resourceType)
 	}
@@ -88,11 +90,14 @@ func (p *page) contiguous(have version.Vector) error {
 
 // check holds a page against what is known here before anything of it is taken.
 func (s *Server) check(ctx context.Context, p *page) error {
-	if err := s.eng.CheckKnown(ctx, s.link(ctx, *p.feed.Digest, p.run), []feed.Known{p.source}); err != nil || p.feed.Mode != version.Immediate {
+	if err := s.eng.CheckKnown(ctx, s.link(ctx, *p.feed.Digest, p.run), []feed.Known{p.source}); err != nil {
 		return err
 	}
 	have, err := s.knownHere(ctx, p.typ)
 	if err != nil {
+		return err
+	}
+	if err := p.compared(have); err != nil || p.feed.Mode != version.Immediate {
 		return err
 	}
 	return p.contiguous(have.Vector)
@@ -151,6 +156,9 @@ func (p *page) learnt(to int) feed.Known {
 			ticks[v.Replica] = v.Tick
 		}
 	}
+	if p.feed.Present != nil && p.feed.Present.To == "" {
+		k.Forgotten = p.source.Forgotten // all was compared
+	}
 	for i, v := range p.versions[:to] {
 		if !p.feed.Entries[i].Stamp.IsZero() && p.feed.Mode == version.CatchUp && v.Tick > p.source.Vector.Tick(v.Replica) {
 			continue // a node may have it before what comes before it
@@ -175,6 +183,9 @@ func (s *Server) take(ctx context.Context, base string, p *page, step func(done 
 	}
 	link := s.link(ctx, *p.feed.Digest, p.run)
 	link.Digest = p.feed.Digest.Known == nil
+	if err := s.compare(ctx, p, link); err != nil {
+		return out, err
+	}
 	for from := 0; from == 0 || from < len(p.versions); {
 		to, bytes := from, 0
 		var events []feed.Event

@@ -11,7 +11,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/tributary-sync/tributary/audit"
 	"github.com/tributary-sync/tributary/config"
@@ -26,7 +28,8 @@ import (
 type host struct {
 	t *testing.T
 	*node.Node
-	url string
+	url   string
+	later *atomic.Int64 // how far its clock is ahead, in nanoseconds
 }
 
 func newHost(t *testing.T, name string, change func(*config.Config)) *host {
@@ -44,7 +47,8 @@ func newHostVia(t *testing.T, name string, rt http.RoundTripper, change func(*co
 	if change != nil {
 		change(&cfg)
 	}
-	deps := node.Deps{Volatile: true, Transport: rt}
+	later := &atomic.Int64{}
+	deps := node.Deps{Volatile: true, Transport: rt, Clock: func() time.Time { return time.Now().Add(time.Duration(later.Load())) }}
 	if err := node.Init(t.Context(), cfg, deps); err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +61,7 @@ func newHostVia(t *testing.T, name string, rt http.RoundTripper, change func(*co
 			t.Error(err)
 		}
 	})
-	return &host{t: t, Node: n, url: cfg.Node.URL}
+	return &host{t: t, Node: n, url: cfg.Node.URL, later: later}
 }
 
 // RoundTrip answers a request of the operator.

@@ -93,6 +93,9 @@ func WriteFeed(f Feed) []byte {
 	if f.Digest != nil {
 		digestTo(d, *f.Digest)
 	}
+	if p := f.Present; p != nil {
+		d.Text("t:present", strings.Join(p.IDs, " "), "from", p.From, "to", p.To)
+	}
 	for _, e := range f.Entries {
 		entryTo(d, e)
 	}
