@@ -8,9 +8,11 @@ import (
 	"time"
 
 	"github.com/tributary-sync/tributary/store"
+	"github.com/tributary-sync/tributary/syncerr"
 )
 
-// batch is a page that is being taken beside the request that brought it. What came of it is a job in the store.
+// batch is a page that is being taken beside the request that brought it. It is a job in the store, without a status until it has ended: after the
+// process died, that is found there and told.
 type batch struct {
 	job     store.SDataJob
 	total   int
@@ -41,7 +43,7 @@ func (b *batch) tracking(now time.Time) Tracking {
 // beginBatch takes a page beside the request, under an id that its consumer gave. It reports false where nothing runs that could: it was taken
 // within the request, and the result is in the store. A batch of that id that runs or has ended is left as it is.
 func (s *Server) beginBatch(ctx context.Context, base, id string, p *page) error {
-	j := store.SDataJob{ID: id, Kind: kindTarget, Type: p.typ, RunName: p.run.Name, RunStamp: p.run.Stamp, Created: s.cfg.Clock().UnixMilli(), Status: http.StatusOK}
+	j := store.SDataJob{ID: id, Kind: kindTarget, Type: p.typ, RunName: p.run.Name, RunStamp: p.run.Stamp, Created: s.cfg.Clock().UnixMilli(), Body: []byte{}}
 	b := &batch{job: j, total: len(p.versions), started: s.cfg.Clock(), server: s, cancel: func() {}}
 	s.mu.Lock()
 	if old, ok := s.batches[id]; ok && !old.failed() {
@@ -50,6 +52,12 @@ func (s *Server) beginBatch(ctx context.Context, base, id string, p *page) error
 	}
 	s.batches[id] = b
 	s.mu.Unlock()
+	if err := s.begun(ctx, j); err != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.batches, id)
+		return err
+	}
 	who := s.cfg.Peer(ctx)
 	work := func(ctx context.Context) {
 		ctx, cancel := context.WithCancel(context.WithValue(ctx, peerKey{}, who))
@@ -91,7 +99,7 @@ func (s *Server) work(ctx context.Context, base string, b *batch, p *page) (err 
 	})
 	s.mu.Lock()
 	j := b.job
-	j.Deleted = b.dropped
+	j.Deleted, j.Status = b.dropped, http.StatusOK
 	s.mu.Unlock()
 	if j.Body = WriteFeed(out); j.Deleted {
 		j.Body, ctx, err = []byte{}, context.WithoutCancel(ctx), nil
@@ -100,9 +108,22 @@ func (s *Server) work(ctx context.Context, base string, b *batch, p *page) (err 
 		return err
 	}
 	return s.eng.Store().Write(ctx, func(tx *store.Tx) error {
+		return tx.FinishSDataJob(j)
+	})
+}
+
+// begun notes that a batch was asked for. One that was noted before and has not ended is begun again.
+func (s *Server) begun(ctx context.Context, j store.SDataJob) error {
+	return s.eng.Store().Write(ctx, func(tx *store.Tx) error {
 		_, err := tx.PutSDataJob(j)
 		return err
 	})
+}
+
+// interrupted is what is said of a batch that was noted and neither runs nor has ended.
+func interrupted(j store.SDataJob) error {
+	return syncerr.New(syncerr.Transient, "take page", "operation %s did not come to its end: this node was stopped or cut off meanwhile, and part of the page may have been taken", j.ID).
+		WithHint("Post the page again, under this trackingID or another one: what was taken is not taken twice")
 }
 
 // running returns the batch of an id that runs or has ended in an error.
@@ -115,7 +136,7 @@ func (s *Server) running(id string) (b *batch, t Tracking, err error, ok bool) {
 	return b, t, err, ok
 }
 
-// cancelBatch ends a batch that runs: what was taken of the page stays taken. It reports false where none runs.
+// cancelBatch ends a batch that runs: what was taken of the page stays taken. It reports false where none runs; one that ended in an error is forgotten.
 func (s *Server) cancelBatch(id string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -125,7 +146,7 @@ func (s *Server) cancelBatch(id string) bool {
 	}
 	if b.failed() {
 		delete(s.batches, id)
-		return true
+		return false
 	}
 	b.dropped = true
 	b.cancel()

@@ -157,7 +157,9 @@ func (s *Server) postTarget(w http.ResponseWriter, r *http.Request, resourceType
 			if err := s.same(j, ok, err, kindTarget, resourceType, run); err != nil {
 				return err
 			}
-			return accepted(w, r, address(base, j), Tracking{Phase: "Finished", Progress: 100, PollingMillis: 50})
+			if j.Status != 0 {
+				return accepted(w, r, address(base, j), Tracking{Phase: "Finished", Progress: 100, PollingMillis: 50})
+			}
 		}
 	}
 	b, err := body(r)
@@ -204,6 +206,9 @@ func (s *Server) getTarget(w http.ResponseWriter, r *http.Request, resourceType,
 	j, ok, err := s.job(r.Context(), id)
 	if err := s.same(j, ok, err, kindTarget, resourceType, run); err != nil {
 		return err
+	}
+	if j.Status == 0 {
+		return interrupted(j)
 	}
 	return send(w, r, j.Status, feedType, j.Body)
 }

@@ -124,7 +124,7 @@ func (tx *Tx) NameEndpoint(r version.Replica, url string) error {
 	return tx.NameReplica(r, clip(url, 100))
 }
 
-// SDataJob is an asynchronous operation of SData. Status is that of the HTTP answer once it is finished. Created is in milliseconds since
+// SDataJob is an asynchronous operation of SData. Status is that of the HTTP answer once it is finished, 0 before. Created is in milliseconds since
 // 1970 UTC.
 type SDataJob struct {
 	ID, Kind, Type    string
@@ -142,6 +142,11 @@ func (tx *Tx) PutSDataJob(j SDataJob) (bool, error) {
 	}
 	return true, tx.exec("INSERT INTO sdata_job (id, kind, type, run_name, run_stamp, created, deleted, status, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
 		j.ID, j.Kind, j.Type, clip(j.RunName, 200), clip(j.RunStamp, 100), timeText(j.Created), boolInt(j.Deleted), j.Status, j.Body)
+}
+
+// FinishSDataJob stores what came of a job that is there and has no status yet: Deleted, Status and Body.
+func (tx *Tx) FinishSDataJob(j SDataJob) error {
+	return tx.exec("UPDATE sdata_job SET deleted = ?, status = ?, body = ? WHERE id = ? AND status = 0", boolInt(j.Deleted), j.Status, j.Body, j.ID)
 }
 
 // SDataJob returns a job; false where there never was one of that id, or it was long ago.

@@ -187,9 +187,26 @@ func queryOf(run core.Run, id string) url.Values {
 }
 
 // operation posts a document and returns what came of it, and where its context is to be dropped; empty where the answer came at once, for
-// then there is nothing to poll and nothing to drop (core 11.5).
+// then there is nothing to poll and nothing to drop (core 11.5). An operation that was cut off, as by a restart of the other side, is posted again under
+// its trackingID, which makes that harmless.
 func (c *Client) operation(ctx context.Context, to string, run core.Run, body []byte) (answer, string, error) {
-	a, err := c.call(ctx, http.MethodPost, to+"?"+queryOf(run, c.opts.NewID()).Encode(), body)
+	to += "?" + queryOf(run, c.opts.NewID()).Encode()
+	a, location, err := c.posted(ctx, to, body)
+	for i := 1; i < c.opts.Tries && ctx.Err() == nil && err != nil && location != "" && syncerr.KindOf(err).Retry(); i++ {
+		a, location, err = c.posted(ctx, to, body)
+	}
+	if err != nil && location != "" && ctx.Err() == nil {
+		_ = c.Release(ctx, location) // the first error is the one to tell
+	}
+	if err != nil {
+		location = ""
+	}
+	return a, location, err
+}
+
+// posted is one try of operation; an operation that was begun has its address with an error, too.
+func (c *Client) posted(ctx context.Context, to string, body []byte) (answer, string, error) {
+	a, err := c.call(ctx, http.MethodPost, to, body)
 	if err != nil || a.status != http.StatusAccepted {
 		return a, "", err
 	}
@@ -197,13 +214,8 @@ func (c *Client) operation(ctx context.Context, to string, run core.Run, body []
 	if err != nil {
 		return a, "", err
 	}
-	if a, err = c.finished(ctx, location); err != nil {
-		if ctx.Err() == nil {
-			_ = c.Release(ctx, location) // the first error is the one to tell
-		}
-		return a, "", err
-	}
-	return a, location, nil
+	a, err = c.finished(ctx, location)
+	return a, location, err
 }
 
 // finished polls an operation until it is at its end.
