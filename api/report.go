@@ -35,16 +35,3 @@ func (s *Server) takeReports(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set(reportedHeader, "yes")
 	return nil
 }
-
-// contactStep is how much later a child has to be heard than it was told upward, to be told again, in milliseconds: a few times before it would
-// count as silent, and not more often than every minute.
-func (s *Server) contactStep() int64 {
-	const usual = 10 * 60_000
-	if s.deps.Control == nil {
-		return usual
-	}
-	if silent := s.deps.Control.SilentAfter(); silent > 0 {
-		return max(60_000, min(usual, silent/4))
-	}
-	return usual
-}

@@ -135,7 +135,7 @@ func (s *Server) met(r *http.Request) error {
 				return err
 			}
 		}
-		if err := tx.Contacted(p.ID, s.contactStep()); err != nil {
+		if err := tx.Contacted(p.ID, s.deps.Control.ContactStep()); err != nil {
 			return err
 		}
 		return tx.TouchChild(p)

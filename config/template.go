@@ -83,7 +83,8 @@ history:
 audit:
   retention: ` + d.Audit.Retention.String() + `
 
-# After how long without a word a node below this one is shown as silent: five minutes or more, and the same at all levels.
+# After how long without a word a node below this one is shown as silent; one that comes less often, by what it says itself, later. The same at all
+# levels, so that it is told upward in time.
 network:
   silent_after: ` + d.Network.SilentAfter.String() + `
 `)

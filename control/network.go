@@ -39,10 +39,11 @@ type NetworkNode struct {
 	LastContact int64           `json:"lastContact,omitempty"`
 	Reported    int64           `json:"reported,omitempty"` // when it last said how it stands; 0 where it never did
 	Started     int64           `json:"started,omitempty"`
-	BacklogUp   uint64          `json:"backlogUp"`   // changes that wait to go up
-	BacklogDown uint64          `json:"backlogDown"` // changes that wait to come down to it
-	Lag         int64           `json:"lag"`         // how long its oldest change has waited to go up
-	LagDown     int64           `json:"lagDown"`     // how long the oldest change has waited to come down to it
+	Every       int64           `json:"every,omitempty"` // how long it may be until it comes again while all is well, by what it says
+	BacklogUp   uint64          `json:"backlogUp"`       // changes that wait to go up
+	BacklogDown uint64          `json:"backlogDown"`     // changes that wait to come down to it
+	Lag         int64           `json:"lag"`             // how long its oldest change has waited to go up
+	LagDown     int64           `json:"lagDown"`         // how long the oldest change has waited to come down to it
 	Parked      int64           `json:"parked"`
 	Held        int64           `json:"held"`
 	Conflicts   int64           `json:"conflicts"`           // open ones
@@ -50,6 +51,8 @@ type NetworkNode struct {
 	DiskFree    *uint64         `json:"diskFree,omitempty"`  // bytes; nil where it is not known
 	Troubles    []Trouble       `json:"troubles,omitempty"`  // the worst first
 	Children    []NetworkNode   `json:"children"`            // those with the most trouble first
+
+	step int64 // how much later it has to hear a node below it to tell it upward again
 }
 
 // Trouble is something about a node that a person should look at: what it is, and its number.
@@ -76,6 +79,9 @@ const (
 	behindTrouble = int64(time.Hour / time.Millisecond)
 )
 
+// notedWithin is how long it takes until an exchange is noted that is under way, in milliseconds: it is noted once a minute, and takes its time.
+const notedWithin = int64(2 * time.Minute / time.Millisecond)
+
 // rank says how bad a trouble is; more is worse.
 func (t Trouble) rank() int {
 	better := []string{TroubleUnknown, TroubleBehind, TroubleClock, TroubleParked, TroubleConflicts, TroubleDisk, TroubleSilent, TroubleCloned}
@@ -97,7 +103,7 @@ func (c *Control) Network(ctx context.Context) (Network, error) {
 	if out.Self, err = c.tree(ctx); err != nil {
 		return Network{}, err
 	}
-	out.judge(&out.Self, nil, true)
+	out.judge(&out.Self, nil, true, 0)
 	return out, nil
 }
 
@@ -177,6 +183,7 @@ func nodeOf(b store.Below) NetworkNode {
 	n := NetworkNode{
 		ID: b.ID, Name: s.Name, Version: s.Version, LastContact: b.Contact, Reported: b.Reported, Started: b.Started, BacklogUp: s.Up, BacklogDown: s.Down,
 		Lag: s.Lag, Parked: s.Parked, Held: s.Held, Conflicts: s.Conflicts, ClockSkew: s.Skew, DiskFree: s.Disk,
+		Every: s.Every, step: cmp.Or(s.Step, usualStep),
 	}
 	if len(s.Replicas) > 0 {
 		n.Replica = s.Replicas[0]
@@ -200,15 +207,16 @@ func (n *NetworkNode) leaveOut(out func(NetworkNode) bool) {
 }
 
 // judge notes what is wrong with a node and with those below it, and puts the worst first. heard says that its way up speaks: what is below
-// a silent node is not known, and is not silent itself.
-func (w *Network) judge(n *NetworkNode, path []string, heard bool) {
+// a silent node is not known, and is not silent itself. late is how old a word of it may be when it arrives, in milliseconds.
+func (w *Network) judge(n *NetworkNode, path []string, heard bool, late int64) {
 	add := func(code string, number int64, is bool) {
 		if is {
 			n.Troubles = append(n.Troubles, Trouble{code, number})
 		}
 	}
 	below := len(path) > 0
-	silent := below && heard && w.SilentAfter > 0 && w.Time-n.LastContact >= w.SilentAfter
+	late += n.Every + notedWithin
+	silent := below && heard && w.SilentAfter > 0 && w.Time-n.LastContact >= max(w.SilentAfter, late)
 	add(TroubleSilent, n.LastContact, silent)
 	add(TroubleDisk, int64(deref(n.DiskFree)), n.DiskFree != nil && *n.DiskFree < diskFail)
 	add(TroubleConflicts, n.Conflicts, n.Conflicts > 0)
@@ -227,9 +235,13 @@ func (w *Network) judge(n *NetworkNode, path []string, heard bool) {
 			w.Troubles[t.Code]++
 		}
 	}
+	late += n.step
+	if !below {
+		late = 0 // this node hears those below it by itself
+	}
 	path = append(path[:len(path):len(path)], n.Name)
 	for i := range n.Children {
-		w.judge(&n.Children[i], path, heard && !silent)
+		w.judge(&n.Children[i], path, heard && !silent, late)
 	}
 	slices.SortStableFunc(n.Children, func(a, b NetworkNode) int {
 		return cmp.Or(b.worst()-a.worst(), cmp.Compare(a.LastContact, b.LastContact), strings.Compare(a.Name, b.Name))

@@ -17,7 +17,7 @@ func TestTroubleOfATree(t *testing.T) {
 		}},
 		{Name: "new", LastContact: now},
 	}}
-	w.judge(&self, nil, true)
+	w.judge(&self, nil, true, 0)
 	var order []string
 	for _, k := range self.Children {
 		order = append(order, k.Name)
@@ -37,5 +37,38 @@ func TestTroubleOfATree(t *testing.T) {
 	}
 	if w.Nodes != 6 || w.Troubles[TroubleConflicts] != 0 || w.Troubles[TroubleParked] != 1 || w.Troubles[TroubleUnknown] != 1 {
 		t.Errorf("%d nodes, troubles %v; those of this node itself do not count", w.Nodes, w.Troubles)
+	}
+}
+
+// A node is silent when nothing was heard of it for as long as is configured, and never before a word of it could have come up while all is well.
+func TestSilentNotBeforeAWordCouldCome(t *testing.T) {
+	const minute = int64(60_000)
+	tests := []struct {
+		name                          string
+		configured, every, step, last int64 // in minutes
+		depth                         int
+		want                          bool
+	}{
+		{name: "as configured", configured: 10, last: 10, depth: 1, want: true},
+		{name: "before", configured: 10, last: 9, depth: 1},
+		{name: "switched off", last: 10_000, depth: 1},
+		{name: "it comes seldom", configured: 10, every: 60, last: 61, depth: 1},
+		{name: "it comes seldom and is late", configured: 10, every: 60, last: 62, depth: 1, want: true},
+		{name: "one below tells seldom", configured: 10, step: 30, last: 33, depth: 2},
+		{name: "one below tells seldom and is late", configured: 10, step: 30, last: 34, depth: 2, want: true},
+		{name: "all on the way come seldom", configured: 10, every: 60, step: 10, last: 205, depth: 3},
+		{name: "all on the way come seldom and it is late", configured: 10, every: 60, step: 10, last: 206, depth: 3, want: true},
+	}
+	for _, tt := range tests {
+		now := 10_000 * minute
+		n := NetworkNode{Name: "last", LastContact: now - tt.last*minute, Every: tt.every * minute, Reported: 1}
+		for range tt.depth - 1 {
+			n = NetworkNode{Name: "between", LastContact: now, Every: tt.every * minute, step: tt.step * minute, Reported: 1, Children: []NetworkNode{n}}
+		}
+		w := Network{Time: now, SilentAfter: tt.configured * minute, Troubles: map[string]int{}}
+		w.judge(&NetworkNode{Name: "top", Every: 600 * minute, step: 600 * minute, Children: []NetworkNode{n}}, nil, true, 0)
+		if got := len(w.Silent) > 0; got != tt.want {
+			t.Errorf("%s: silent is %v, want %v", tt.name, got, tt.want)
+		}
 	}
 }

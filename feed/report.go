@@ -24,6 +24,8 @@ type Stand struct {
 	Conflicts int64             `json:"x,omitempty"`
 	Skew      *int64            `json:"s,omitempty"` // how far its clock is ahead of its parent's
 	Disk      *uint64           `json:"f,omitempty"` // bytes free
+	Every     int64             `json:"e,omitempty"` // how long it may be until it comes again while all is well
+	Step      int64             `json:"o,omitempty"` // how much later it has to hear a node below it to tell it again
 }
 
 // Report tells of one node what changed since it was told of last.
@@ -91,7 +93,7 @@ func (s Stand) possible() bool {
 	if slices.ContainsFunc(s.Replicas, func(r version.Replica) bool { return !r.Valid() }) {
 		return false
 	}
-	for _, n := range []int64{s.Age, s.Uptime, s.Lag, s.Parked, s.Held, s.Conflicts} {
+	for _, n := range []int64{s.Age, s.Uptime, s.Lag, s.Parked, s.Held, s.Conflicts, s.Every, s.Step} {
 		if n < 0 || n > maxSpan {
 			return false
 		}
@@ -102,7 +104,8 @@ func (s Stand) possible() bool {
 // Differs reports whether a node that stands so now has to say it, where it said was that long ago, in milliseconds: counts of what needs a person at
 // once, what comes and goes with each exchange not more often than every five minutes.
 func (s Stand) Differs(was Stand, ago int64) bool {
-	if s.Name != was.Name || s.Version != was.Version || !slices.Equal(s.Replicas, was.Replicas) || s.Parked != was.Parked || s.Held != was.Held || s.Conflicts != was.Conflicts {
+	if s.Name != was.Name || s.Version != was.Version || !slices.Equal(s.Replicas, was.Replicas) || s.Parked != was.Parked || s.Held != was.Held || s.Conflicts != was.Conflicts ||
+		s.Every != was.Every || s.Step != was.Step {
 		return true
 	}
 	const often = 5 * 60_000

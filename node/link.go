@@ -38,6 +38,7 @@ type link struct {
 	mu      sync.Mutex
 	saved   feed.Peer // as last stored
 	reports reporter
+	met     atomic.Int64 // when a link that is not read from last exchanged anything, in milliseconds since 1970 UTC
 }
 
 // wiring is what the passes of a link are for one configuration. A pass goes by one of them from its beginning to its end.
@@ -96,7 +97,11 @@ func newLink(ctx context.Context, n *Node) (*link, error) {
 		if p == nil || err != nil {
 			return audit.Run{}, err
 		}
-		return p.Pass(ctx)
+		run, err := p.Pass(ctx)
+		if err != nil || l.way.Load().puller != nil {
+			return run, err
+		}
+		return run, l.beat(ctx, run.ID != "")
 	}
 	l.pull = newDirection(control.Pull, pulls, n.cfg.Pull.Wait.Std(), loop.Config{Every: n.cfg.Pull.Every.Std(), Log: n.deps.Log, Now: n.deps.Clock})
 	l.push = newDirection(control.Push, pushes, 0, loop.Config{Every: n.cfg.Push.Every.Std(), News: n.store.News, Log: n.deps.Log, Now: n.deps.Clock})
@@ -197,6 +202,21 @@ func (l *link) hello(ctx context.Context) (feed.Peer, error) {
 func (l *link) ask(ctx context.Context) (feed.Peer, error) {
 	l.client.Forget()
 	return l.hello(ctx)
+}
+
+// beat makes an exchange for its own sake, where there was none for long and the parent is not read from: it would take this node for silent.
+func (l *link) beat(ctx context.Context, exchanged bool) error {
+	now := l.node.deps.Clock().UnixMilli()
+	if !exchanged && now-l.met.Load() < control.Beat.Milliseconds() {
+		return nil
+	}
+	if !exchanged {
+		if _, err := l.ask(ctx); err != nil {
+			return err
+		}
+	}
+	l.met.Store(now)
+	return nil
 }
 
 // head returns the head of this node's log.

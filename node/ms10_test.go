@@ -35,7 +35,7 @@ type still struct {
 	srv *httptest.Server
 }
 
-func newStill(t *testing.T, cal *calendar, name string, parent *still) *still {
+func newStill(t *testing.T, cal *calendar, name string, parent *still, change ...func(*config.Config)) *still {
 	t.Helper()
 	dir := t.TempDir()
 	cfg := config.Default()
@@ -49,6 +49,9 @@ func newStill(t *testing.T, cal *calendar, name string, parent *still) *still {
 	s := &still{t: t, cfg: cfg, cal: cal}
 	if parent != nil {
 		s.admittedBy(parent)
+	}
+	for _, c := range change {
+		c(&s.cfg)
 	}
 	if err := node.Init(t.Context(), s.cfg, cal.deps()); err != nil {
 		t.Fatal(err)

@@ -146,7 +146,13 @@ func (tx *Tx) takeReport(child string, n feed.Report, revision uint64) error {
 		return tx.leave(child, id, revision)
 	}
 	now := tx.Now()
-	contact := now - n.Contact
+	contact, was := now-n.Contact, int64(0)
+	if _, err := tx.one("SELECT contact FROM subtree WHERE child = ? AND id = ?", []any{child, id}, &was); err != nil {
+		return err
+	}
+	if was <= now {
+		contact = max(contact, was) // a child that was put back does not know any more when it heard others
+	}
 	if n.Stand == nil {
 		return tx.exec("UPDATE subtree SET contact = ?, touched = ? WHERE child = ? AND id = ? AND gone = 0", contact, revision, child, id)
 	}
