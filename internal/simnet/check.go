@@ -60,12 +60,19 @@ type view struct {
 func (x *Node) view(ctx context.Context) (view, error) {
 	v := view{copies: map[fhir.Key]store.Copy{}, logged: map[fhir.Key][]version.Stamp{}}
 	st := x.live.Engine().Store()
-	x.own[st.Identity().Replica] = true // a restore may be found in the middle of a pass
 	rows, err := x.rows(ctx)
 	if err != nil {
 		return v, fmt.Errorf("%s: %w", x.name, err)
 	}
 	err = st.Read(ctx, func(r *store.Reader) error {
+		x.own[r.Identity().Replica] = true // a restore may be found in the middle of a pass, twice even
+		owns, err := r.Owns()
+		if err != nil {
+			return err
+		}
+		for _, o := range owns {
+			x.own[o.Replica] = true
+		}
 		for _, row := range rows {
 			if _, ok := v.copies[row.Key]; ok {
 				continue

@@ -72,9 +72,9 @@ func (x *Node) found(ctx context.Context) (bool, error) {
 	return false, err
 }
 
-// meets reports whether a node exchanges anything with its parent.
+// meets reports whether a node exchanges something with its parent in every pass: one that only pushes does not where nothing is to be pushed.
 func (x *Node) meets() bool {
-	return slices.ContainsFunc(x.net.opts.Types, func(t string) bool { return x.flows[t] != none })
+	return slices.ContainsFunc(x.net.opts.Types, func(t string) bool { return x.flows[t]&down != 0 })
 }
 
 // settle is a person who stops one of two copies of a machine and gives the other a new credential. What only the first has is lost.
