@@ -153,6 +153,8 @@ func TestManifests(t *testing.T) {
 		"no serial":                func(m *Manifest) { m.Serial = 0 },
 		"a type that is none":      func(m *Manifest) { m.Wants = []string{"Patient'; DROP"} },
 		"a head that is none":      func(m *Manifest) { m.Saw = []string{"x"} },
+		"a bundle that is none":    func(m *Manifest) { m.Seen = []string{"x"} },
+		"too many bundles":         func(m *Manifest) { m.Wrote = marks("aaaaaaaa", strings.Repeat("a", maxTrail+1), 1) },
 	} {
 		m := aManifest(p)
 		change(&m)

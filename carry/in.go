@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/tributary-sync/tributary/audit"
@@ -71,7 +72,11 @@ func (c *Carrier) check(ctx context.Context, manifest []byte) (Manifest, store.C
 				"node %s has two logs that differ at change %s: it was put back to an earlier state, or two copies of its database write sticks", p.Name, h.Cursor)
 		}
 	}
-	return m, p, side, c.recall(ctx, m, heads[1:])
+	if b, ok := forked(p.State.Seen, m.Wrote); ok {
+		return deny("Bring it a stick from here first: if it was put back, it then takes a new identity. If two machines run, stop one, run `tributary init` in an empty folder there and introduce it anew",
+			"node %s has written two bundles %d for this node: it was put back to an earlier state, or two copies of its database write sticks", p.Name, b.serial)
+	}
+	return m, p, side, c.recall(ctx, m, p, heads[1:])
 }
 
 func (c *Carrier) nameOf(key string, p store.CarryPeer) string {
@@ -86,7 +91,7 @@ func (c *Carrier) nameOf(key string, p store.CarryPeer) string {
 
 // recall holds what the writer remembers of this node against what this node has. Where it lacks some of that, its database is an older copy of
 // itself, and it takes a new replica before anything is taken.
-func (c *Carrier) recall(ctx context.Context, m Manifest, heads []store.LogHead) error {
+func (c *Carrier) recall(ctx context.Context, m Manifest, p store.CarryPeer, heads []store.LogHead) error {
 	var sure uint64
 	missing := store.LogHead{}
 	err := c.eng.Store().Read(ctx, func(r *store.Reader) error {
@@ -106,8 +111,14 @@ func (c *Carrier) recall(ctx context.Context, m Manifest, heads []store.LogHead)
 		}
 		return nil
 	})
-	if err != nil || missing.IsZero() {
+	if err != nil {
 		return err
+	}
+	if b, ok := unknown(chainOf(c.eng.Store().Identity().Epoch, p), p, m.Seen); ok && missing.IsZero() {
+		return c.restored(ctx, fmt.Sprintf("node %s remembers a bundle %d of it that it did not write", m.Node, b.serial), "", sure)
+	}
+	if missing.IsZero() {
+		return nil
 	}
 	return c.restored(ctx, "node "+m.Node+" remembers its change "+missing.Cursor.String()+", which it does not have", missing.Epoch, sure)
 }
@@ -307,8 +318,11 @@ func (t *taker) changes(ctx context.Context, i int, p Part, text []byte) error {
 		b := engine.Batch{Link: t.link(), Events: evs[:n], Names: names, Run: t.Counts()}
 		last := n == len(evs)
 		b.Also = func(tx *store.Tx, receipts []feed.Receipt) error {
-			if err := tx.KeepCarryReceipts(t.p.ID, receipts); err != nil || !last {
+			if err := tx.KeepCarryReceipts(t.p.ID, receipts); err != nil {
 				return err
+			}
+			if !last {
+				return t.save(tx, func(*store.CarryState) {}) // with the first that is taken goes whose it is
 			}
 			return done(tx)
 		}
@@ -386,6 +400,7 @@ func (t *taker) save(tx *store.Tx, change func(*store.CarryState)) error {
 	if err != nil {
 		return err
 	}
+	p.State.Seen = follow(p.State.Seen, t.m.Wrote)
 	change(&p.State)
 	if t.taking.Done == len(t.m.Parts) {
 		p.In, p.InAt, p.Acked = max(p.In, t.m.Serial), tx.Now(), max(p.Acked, t.m.Took)

@@ -1,6 +1,7 @@
 package carry
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/tributary-sync/tributary/feed"
@@ -57,6 +58,8 @@ type Manifest struct {
 	Place store.CarryPlace `json:"place,omitzero"` // how far the writer has come in what the reader writes
 	Read  feed.Cursor      `json:"read,omitzero"`  // up to where the writer has the reader's log
 	Wants []string         `json:"wants,omitempty"`
+	Wrote []string         `json:"wrote,omitempty"` // the bundles of the writer for the reader, this one the last (mark.String)
+	Seen  []string         `json:"seen,omitempty"`  // those of the reader that the writer remembers
 	Lists []string         `json:"lists,omitempty"` // types of which all is named that the writer has, since it has forgotten what the reader never learnt
 
 	Parts []Part `json:"parts"`
@@ -138,6 +141,13 @@ func (m Manifest) check() error {
 		return bad("it does not begin with what its writer knows")
 	case len(m.Saw) > maxHeads:
 		return bad("it remembers %d heads of a log, at most %d are taken", len(m.Saw), maxHeads)
+	case len(m.Wrote) > maxTrail || len(m.Seen) > maxTrail:
+		return bad("it names more than %d bundles", maxTrail)
+	}
+	for _, text := range slices.Concat(m.Wrote, m.Seen) {
+		if _, err := readMark(text); err != nil {
+			return err
+		}
 	}
 	if _, err := m.heads(); err != nil {
 		return err

@@ -122,12 +122,14 @@ func (w *writer) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	bundle := st.NewUUID()
 	err = st.Write(ctx, func(tx *store.Tx) error {
 		var err error
 		if w.p, err = tx.CarryPeer(w.p.ID); err != nil {
 			return err
 		}
 		w.p.Out, w.p.OutAt = w.p.Out+1, tx.Now()
+		w.p.State.Wrote = wrote(w.p.State.Wrote, mark{chainOf(st.Identity().Epoch, w.p), w.p.Out, bundle[:markDigits]})
 		if err := tx.SendCarryReceipts(w.p.ID, w.p.Out); err != nil {
 			return err
 		}
@@ -138,9 +140,10 @@ func (w *writer) begin(ctx context.Context) error {
 	}
 	id, s := st.Identity(), w.p.State
 	w.m = Manifest{
-		Format: Format, Bundle: st.NewUUID(), Serial: w.p.Out, Made: w.cfg.Clock().UnixMilli(), Node: w.cfg.Node, Key: w.Public(), Replica: id.Replica,
+		Format: Format, Bundle: bundle, Serial: w.p.Out, Made: w.cfg.Clock().UnixMilli(), Node: w.cfg.Node, Key: w.Public(), Replica: id.Replica,
 		Epoch: id.Epoch, Head: head.String(), Floor: floor, To: w.p.Name, Reader: w.p.PublicKey, Decides: w.decides(w.p, w.side), Sends: w.side.Sends, Asks: s.Said.Asks,
 		Took: w.p.In, Place: s.Place, Wants: w.side.Wants, Read: s.Read, Saw: s.Heads,
+		Wrote: s.Wrote, Seen: s.Seen,
 	}
 	if w.known, err = w.told(ctx); err != nil {
 		return err

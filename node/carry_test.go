@@ -8,7 +8,6 @@ import (
 	"maps"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -494,30 +493,11 @@ func TestStickFindsRestore(t *testing.T) {
 	}
 	trip()
 	b.in(t, dir)
-	b.stop()
-	saved := t.TempDir()
-	if err := os.CopyFS(saved, os.DirFS(b.cfg.Node.DataDir)); err != nil {
-		t.Fatal(err)
-	}
-	nonce := filepath.Join(filepath.Dir(b.cfg.Node.DataDir), "."+filepath.Base(b.cfg.Node.DataDir)+".nonce")
-	was, err := os.ReadFile(nonce)
-	if err != nil {
-		t.Fatal(err)
-	}
+	restore := backedUp(t, b)
 	b = revived(t, b)
 	b.write(t, "Patient", "lost", "after the copy")
 	trip() // the answer is not taken
-	b.stop()
-	if err := os.RemoveAll(b.cfg.Node.DataDir); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.CopyFS(b.cfg.Node.DataDir, os.DirFS(saved)); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(nonce, was, 0o600); err != nil { // the whole machine
-		t.Fatal(err)
-	}
-	b = revived(t, b)
+	b = restore(b)
 	b.write(t, "Patient", "new", "in its second life, under a version that was given before")
 	if _, err := b.tryIn(t, dir); err == nil || !strings.Contains(err.Error(), "older copy") {
 		t.Fatalf("%v", err)

@@ -36,6 +36,8 @@ type CarryState struct {
 	Read   feed.Cursor `json:"read,omitzero"`   // up to where this node has the peer's log
 	Heads  []string    `json:"heads,omitempty"` // of the peer's log, as its bundles said (LogHead.String), the newest last
 	Floor  uint64      `json:"floor,omitempty"` // up to where rows of the peer's log were collected
+	Wrote  []string    `json:"wrote,omitempty"` // the bundles of the present log that were written for it, as it is told of them, the newest last
+	Seen   []string    `json:"seen,omitempty"`  // its own ones of which it told
 }
 
 // CarrySaid is what a peer said of itself in its newest bundle that was taken.
