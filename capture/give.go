@@ -2,6 +2,8 @@ package capture
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	"github.com/tributary-sync/tributary/audit"
 	"github.com/tributary-sync/tributary/engine"
@@ -30,8 +32,9 @@ func (s *pass) push(ctx context.Context) error {
 	if s.pos, err = st.Position(ctx, s.cfg.Name, "push"); err != nil {
 		return err
 	}
-	if epoch := st.Identity().Epoch; s.pos.Epoch != epoch {
-		s.pos = store.Position{Cursor: feed.Cursor{Epoch: epoch}} // another log: what the server has is known all the same
+	scope, epoch := strings.Join(slices.Sorted(slices.Values(s.cfg.Pushes)), ","), st.Identity().Epoch
+	if s.pos.Epoch != epoch || s.pos.Scope != scope {
+		s.pos = store.Position{Scope: scope, Cursor: feed.Cursor{Epoch: epoch}} // another log, or other types: what the server has is known all the same
 	}
 	if err := s.retry(ctx, "push", func(ctx context.Context, keys []fhir.Key) error { return s.give(ctx, keys, nil) }); err != nil {
 		return err

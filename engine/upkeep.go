@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -122,16 +123,20 @@ func (e *Engine) acknowledged(ctx context.Context, c Collecting) (store.Acknowle
 	for _, s := range sticks {
 		out.Upper = min(out.Upper, s.seq)
 	}
-	given := map[string]uint64{}
+	type gifts struct {
+		seq  uint64
+		went func(resourceType string) bool // by the passes that brought the cursor there
+	}
+	given := map[string]gifts{}
 	for name := range c.Servers {
 		pos, err := e.store.Position(ctx, name, "push")
 		if err != nil {
 			return out, err
 		}
 		if pos.Epoch == head.Epoch {
-			given[name] = pos.Seq
+			given[name] = gifts{pos.Seq, fhir.Selection(typesOf(cmp.Or(pos.Scope, "*")))}
 		}
-		out.Upper = min(out.Upper, given[name])
+		out.Upper = min(out.Upper, given[name].seq)
 	}
 	out.Seq = func(resourceType string) uint64 {
 		seq := head.Seq
@@ -148,9 +153,13 @@ func (e *Engine) acknowledged(ctx context.Context, c Collecting) (store.Acknowle
 			seq = min(seq, s.seq)
 		}
 		for name, pushes := range c.Servers {
-			if pushes(resourceType) {
-				seq = min(seq, given[name])
+			if !pushes(resourceType) {
+				continue
 			}
+			if g := given[name]; g.went == nil || !g.went(resourceType) {
+				return 0
+			}
+			seq = min(seq, given[name].seq)
 		}
 		return seq
 	}
@@ -168,11 +177,7 @@ func (e *Engine) acknowledged(ctx context.Context, c Collecting) (store.Acknowle
 	if err != nil || pos.Epoch != head.Epoch || pos.Resume != "" || !its {
 		return out, err
 	}
-	var sent []string // by the passes that brought the cursor there; what goes since then was passed over
-	if scope != "*" {
-		sent = strings.Split(scope, ",")
-	}
-	went := fhir.Selection(sent)
+	went := fhir.Selection(typesOf(scope)) // by the passes that brought the cursor there; what goes since then was passed over
 	out.Pushed = func(resourceType string) uint64 {
 		if !c.Pushes(resourceType) || !went(resourceType) {
 			return 0
@@ -180,6 +185,14 @@ func (e *Engine) acknowledged(ctx context.Context, c Collecting) (store.Acknowle
 		return pos.Seq
 	}
 	return out, nil
+}
+
+// typesOf returns the types in the scope of a cursor, nil for all.
+func typesOf(scope string) []string {
+	if scope == "*" {
+		return nil
+	}
+	return strings.Split(scope, ",")
 }
 
 // readUpTo returns up to where a child has read the log of an epoch.
