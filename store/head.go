@@ -145,8 +145,11 @@ func (r *Reader) Has(h LogHead) (bool, error) {
 	if found { // rows before it that the check covered were collected: it stands for itself
 		return now.Check[:checkDigits/2] == h.Check[:checkDigits/2], nil
 	}
+	// The row of the head itself was collected, and it is believed: a row goes only when every registered participant has acknowledged it to this
+	// database, and whoever did has shown in the same exchange what it remembered of the log before. What remains is a participant that was not
+	// registered then and is the only one who met another life: nothing is left here that could tell that life's row from the one that went.
 	head, err := r.Head()
-	return h.Seq <= head, err // it was collected, which everybody had acknowledged
+	return h.Seq <= head, err
 }
 
 // Remember keeps a child's log head, in the transaction of what was taken from it.

@@ -52,6 +52,8 @@ func worlds() []world {
 		{name: "a parent put back", nodes: 4, allow: func(o *Options) { o.Restores, o.Above = true, true }, play: (*stage).parentBack},
 		{name: "back below a parent", nodes: 3, allow: func(o *Options) { o.Moves = true }, play: (*stage).returned},
 		{name: "a database put back", nodes: 3, allow: func(o *Options) { o.Restores = true }, play: (*stage).databaseBack},
+		{name: "a deletion that was not pushed", nodes: 2, allow: func(o *Options) { o.Forget, o.Filters = true, true }, play: (*stage).unsentDeletion},
+		{name: "a whole machine put back near collected rows", nodes: 2, allow: func(o *Options) { o.Forget, o.Restores = true, true }, play: (*stage).collectedBack},
 	}
 }
 

@@ -389,6 +389,50 @@ func (s *stage) rivals() {
 	}
 }
 
+// unsentDeletion: what is deleted while its type is not pushed is passed by the push of other types, and is old when its type is pushed again.
+func (s *stage) unsentDeletion() {
+	top, low := s.n.nodes[0], s.n.nodes[1]
+	k := observation(0)
+	s.write([]*Node{top, low}[s.r.IntN(2)], k)
+	s.meet()
+	s.goes(low, k.Type, down)
+	s.remove(low, k)
+	s.write(low, patient(0))
+	s.push(low)
+	s.wait(time.Hour)
+	if s.maybe() {
+		s.write(low, patient(1))
+		s.push(low)
+	}
+	s.goes(low, k.Type, both)
+	s.tidy(low)
+}
+
+// collectedBack: of the log of a machine rows were collected that everybody has; it is put back whole, and has written as much as it lost when
+// it meets its parent.
+func (s *stage) collectedBack() {
+	top, low := s.n.nodes[0], s.n.nodes[1]
+	for range 2 + s.r.IntN(3) {
+		s.write(low, patient(0))
+	}
+	s.meet()
+	s.wait(time.Hour)
+	s.tidy(low)
+	s.backUp(low)
+	lost := 1 + s.r.IntN(3)
+	for range lost {
+		s.write(low, patient(s.r.IntN(3)))
+	}
+	s.push(low)
+	if s.maybe() {
+		s.write(top, patient(s.r.IntN(3)))
+	}
+	s.restore(low, true)
+	for range lost + s.r.IntN(2) {
+		s.write(low, patient(s.r.IntN(3)))
+	}
+}
+
 // arbiters: a conflict is decided by the upper end of a link, never by the lower one.
 func arbiters(n *Net, views []view) []error {
 	var wrong []error
