@@ -236,6 +236,18 @@ func TestEngineRule3Origin(t *testing.T) {
 	if n := len(top.conflicts("")); n != 1 {
 		t.Errorf("%d conflicts for one edit at the parent", n)
 	}
+	// Nor does the parent of one that only pulls, of its one edit.
+	low = newSite(t, "low", engine.Config{Policies: reconcile.Policies{Default: reconcile.SourceWins}})
+	low.write("r", "B")
+	for i := range 20 {
+		low.take(arbiter(), top.write("r", strings.Repeat("A", i+1)))
+		if low.family("r") != strings.Repeat("A", i+1) {
+			t.Fatalf("update %d: %s", i, low.family("r"))
+		}
+	}
+	if n := len(low.conflicts("")); n != 1 {
+		t.Errorf("%d conflicts for one edit at the child", n)
+	}
 }
 
 // Rule 4: a node holds also what is rival to a copy that is not its own, and what it has pushed before.

@@ -134,6 +134,43 @@ func (s *still) count(format string, n int) (have int) {
 
 func newCalendar() *calendar { return &calendar{now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)} }
 
+// Rule 4, trace b: "the cursor passed B1 while the type was not pushed; switched on again, a row of the parent overwrites B1." What is held is not
+// judged by what the cursor of the push has passed.
+func TestRule4PushedAgain(t *testing.T) {
+	cal := newCalendar()
+	district := newStill(t, cal, "district", nil)
+	clinic := newStill(t, cal, "clinic", district)
+	exchange(t, clinic)
+	pushes := func(types ...config.TypeRule) {
+		t.Helper()
+		clinic.close()
+		clinic.cfg.Push.Types = types
+		clinic.open()
+	}
+	all := clinic.cfg.Push.Types
+	pushes(config.TypeRule{Type: "Basic"})
+	clinic.put("p", "by the clinic")
+	own, _ := clinic.copyOf("p")
+	exchange(t, clinic) // passes it
+	district.put("p", "by the district, later")
+	theirs, _ := district.copyOf("p")
+	pushes(all...)
+	if _, err := clinic.Sync(t.Context(), "pull"); err != nil {
+		t.Fatal(err)
+	}
+	clinic.want("before it is pushed", map[string]string{"p": "by the clinic"})
+	exchange(t, clinic, clinic)
+	for _, s := range []*still{clinic, district} {
+		c, _ := s.copyOf("p")
+		if !c.Stamp.Vector.Contains(own.Stamp.Version) || !c.Stamp.Vector.Contains(theirs.Stamp.Version) {
+			t.Errorf("%s has %v", s.cfg.Node.Name, c.Stamp)
+		}
+	}
+	if c, err := district.Engine().Store().Conflicts(t.Context(), store.ConflictFilter{Limit: 10}); err != nil || len(c) != 1 {
+		t.Errorf("%d conflicts at the district, %v", len(c), err)
+	}
+}
+
 // Rule 6: "an interrupted pass's rows are behind the cursor when the pass that completes computes its delta": what is known is told with the
 // page that completes a pass, and all of it that changed since the last complete one; before that nothing is claimed.
 func TestRule6InterruptedPass(t *testing.T) {
