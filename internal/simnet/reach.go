@@ -103,9 +103,10 @@ func (n *Net) hasHad(a feed.Above, views []view, ev feed.Event) bool {
 		if !y.own[a.Replica] {
 			continue
 		}
-		if c, ok := views[i].copies[ev.Key]; ok && y.live.Engine().Store().Identity().Epoch != a.Epoch && c.Stamp.Vector.Contains(ev.Stamp.Version) {
-			return true // that life went over into the present one between two looks
-		} else if !ok && n.collected(ev.Key) {
+		if slices.ContainsFunc(views[i].logged[ev.Key], func(s version.Stamp) bool { return s.Vector.Contains(ev.Stamp.Version) }) {
+			return true // it went from there since, and the key was written again, or that life went over into the present one between two looks
+		}
+		if _, ok := views[i].copies[ev.Key]; !ok && n.collected(ev.Key) {
 			return true
 		}
 	}

@@ -41,7 +41,7 @@ func (x *Node) backUpOrRestore(ctx context.Context) error {
 	}
 	x.awaited = awaited
 	x.renamed = x.renamed || awaited && x.parent != nil // a child may find it first, and has not what the parent was given since the copy was made
-	edits := n.rand.IntN(8) // a busy clinic does not wait for its parent to find it
+	edits := n.rand.IntN(8)                             // a busy clinic does not wait for its parent to find it
 	if !whole {
 		edits = 0
 	}

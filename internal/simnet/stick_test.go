@@ -49,8 +49,10 @@ func TestStickYear(t *testing.T) {
 	t.Logf("%d bundles taken, %d of them with a gap", c.carried, c.gaps)
 }
 
-// Worlds of sticks: in 33 a whole machine that was put back wrote a stick before anybody told it, which was taken after one of its first life; 26 had a ring of nodes that decided about each other's decisions for ever, 28 two conflicts of one key in a transaction; in 60 nodes forget
-// each other, and collect what the others had still to hear of. They are alone and beside a wire that often fails, with restores and collecting.
+// Worlds of sticks: 26 had a ring of nodes that decided about each other's decisions for
+// ever, 28 two conflicts of one key in a transaction; in 33 a machine that was put back whole wrote a stick before anybody told it, and that was taken
+// after one of its first life; in 60 nodes forget each other, and collect what the others had still to hear of. They are alone and beside a wire that
+// often fails, with restores and collecting.
 func TestSticks(t *testing.T) {
 	seeds := []uint64{1, 21, 26, 28, 33, 60}
 	if *oneSeed != 0 {
