@@ -41,6 +41,9 @@ func FuzzParse(f *testing.F) {
 		if err := json.Compact(&compact, given); err != nil || !bytes.Equal(compact.Bytes(), r.Body) {
 			t.Fatalf("the body of %q is %q, another reader makes it %q, %v", given, r.Body, compact.Bytes(), err)
 		}
+		if r.Hash() != formatted(t, r) {
+			t.Fatalf("the general formatter makes another hash of %q", r.Body)
+		}
 		bare := r.Bare()
 		with := bare.WithMeta("1-r", "2026-01-02T03:04:05Z")
 		for _, b := range [][]byte{r.Body, bare.Body, with} {

@@ -1,10 +1,12 @@
 package fhir_test
 
 import (
+	"crypto/sha256"
 	"reflect"
 	"strings"
 	"testing"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"pgregory.net/rapid"
 
 	"github.com/tributary-sync/tributary/fhir"
@@ -25,6 +27,12 @@ func TestHashLaws(t *testing.T) {
 		a, b := mustParse(t, plain(v)), mustParse(t, shuffled(t, withBookkeeping(t, v)))
 		if a.Hash() != b.Hash() {
 			t.Fatalf("the hashes differ:\n%s\n%s", a.Body, b.Body)
+		}
+	}))
+	t.Run("that of the general formatter's canonical form", rapid.MakeCheck(func(t *rapid.T) {
+		r := mustParse(t, shuffled(t, anyResource().Draw(t, "resource")))
+		if r.Hash() != formatted(t, r) {
+			t.Fatalf("another hash: %s", r.Body)
 		}
 	}))
 	t.Run("dependent on everything else", rapid.MakeCheck(func(t *rapid.T) {
@@ -62,6 +70,16 @@ func TestHashLaws(t *testing.T) {
 	}))
 }
 
+// formatted is the hash by jsontext alone.
+func formatted(t interface{ Fatal(...any) }, r fhir.Resource) [32]byte {
+	b, err := jsontext.AppendFormat(nil, r.Bare().Body, jsontext.ReorderRawObjects(true), jsontext.CanonicalizeRawInts(false),
+		jsontext.CanonicalizeRawFloats(false), jsontext.PreserveRawStrings(false), jsontext.EscapeForHTML(false), jsontext.EscapeForJS(false))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sha256.Sum256(b)
+}
+
 func TestHashTable(t *testing.T) {
 	const p = `{"resourceType":"Basic","x":`
 	tests := []struct {
@@ -87,12 +105,20 @@ func TestHashTable(t *testing.T) {
 		{"escapes", p + `"\u00e9\/\u000a"}`, p + `"é/\n"}`, true},
 		{"surrogates", p + `"\ud83d\ude00"}`, p + `"😀"}`, true},
 		{"member order, nested", p + `{"a":1,"b":{"c":1,"d":2}}}`, p + `{"b":{"d":2,"c":1},"a":1}}`, true},
+		{"names beyond ASCII, by UTF-16", p + `{"\ufb33":1,"😀":2,"é":3,"e":4}}`, p + `{"e":4,"é":3,"😀":2,"\ufb33":1}}`, true},
+		{"escaped names", p + `{"b":1,"\u0061":2}}`, p + `{"a":2,"b":1}}`, true},
+		{"a name that begins another", p + `{"ab":1,"a":2,"a b":3}}`, p + `{"a":2,"a b":3,"ab":1}}`, true},
+		{"empty things", p + `{"b":[],"a":{},"":""}}`, p + `{"":"","a":{},"b":[]}}`, true},
 		{"empty meta", p + `1,"meta":{}}`, p + `1}`, true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if a, b := parse(t, tt.a), parse(t, tt.b); (a.Hash() == b.Hash()) != tt.same {
+			a, b := parse(t, tt.a), parse(t, tt.b)
+			if (a.Hash() == b.Hash()) != tt.same {
 				t.Errorf("equal hashes: got %t, want %t", !tt.same, tt.same)
+			}
+			if a.Hash() != formatted(t, a) || b.Hash() != formatted(t, b) {
+				t.Error("the general formatter makes another hash")
 			}
 		})
 	}

@@ -410,9 +410,7 @@ func splice(b []byte, at span, text string) []byte {
 // datatypes, decimal).
 func (r Resource) Hash() [32]byte {
 	bare := r.Bare()
-	b, err := jsontext.AppendFormat(make([]byte, 0, len(bare.Body)), bare.Body,
-		jsontext.ReorderRawObjects(true), jsontext.CanonicalizeRawInts(false), jsontext.CanonicalizeRawFloats(false),
-		jsontext.PreserveRawStrings(false), jsontext.EscapeForHTML(false), jsontext.EscapeForJS(false))
+	b, err := canonical(bare.Body)
 	if err != nil {
 		panic(fmt.Sprintf("bug: a parsed resource has no canonical form: %v", err))
 	}

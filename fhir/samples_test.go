@@ -60,6 +60,9 @@ func parseSample(t *testing.T, body []byte) fhir.Resource {
 	if !bytes.Equal(r.WithMeta(sampleVersion, sampleUpdated), sampleWithMeta(t, body)) {
 		t.Errorf("%s is not the same any more", r.Key)
 	}
+	if r.Hash() != formatted(t, r) {
+		t.Errorf("the general formatter makes another hash of %s", r.Key)
+	}
 	return r
 }
 
