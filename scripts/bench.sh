@@ -8,4 +8,5 @@ export SAMPLES_DIR
 timeout=8m
 if [ -n "${SIZE:-}" ]; then timeout=3h; else unset SIZE; fi
 if [ -z "${TRIBUTARY_TEST_MYSQL:-}" ]; then eval "$(OWNER_PID=$$ scripts/mariadb.sh start)"; fi
+"${GO:-go}" test ./reconcile -run '^$' -bench 'Decide|Merge' -benchtime 300ms -count=1
 exec "${GO:-go}" test ./internal/bench -run '^$' -bench . -benchtime 1x -count=1 -timeout "$timeout"

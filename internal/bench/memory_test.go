@@ -14,17 +14,14 @@ import (
 	"time"
 )
 
-// BenchmarkMemory: the resident memory of the built program a minute after its start with an empty store, the most of it while it
-// pulls a large store, and the size of the program.
-func BenchmarkMemory(b *testing.B) {
+// benchmarkMemory: the resident memory of the built program a minute after its start with an empty store, the most of it while it
+// pulls a large store of so many resources, and the size of the program.
+func benchmarkMemory(b *testing.B, parent *running, count int) {
 	bin := build(b)
 	info, err := os.Stat(bin)
 	if err != nil {
 		b.Fatal(err)
 	}
-	parent := start(b, "parent", nil, nil)
-	count := size(b)
-	fill(b, parent.Node, count)
 	for b.Loop() {
 		idle := serve(b, bin, "idle", nil)
 		c, err := parent.Control().AddChild(context.Background(), fmt.Sprintf("child%d", b.N), "")
