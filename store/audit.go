@@ -1,7 +1,6 @@
 package store
 
 import (
-	"context"
 	"database/sql"
 	"strings"
 
@@ -67,23 +66,6 @@ func scanAudit(rows *sql.Rows) (audit.Record, error) {
 		r.Version = v
 	}
 	return r, nil
-}
-
-// AuditCounts returns how many records there are of each outcome since from (milliseconds since 1970 UTC).
-func (s *Store) AuditCounts(ctx context.Context, from int64) (map[audit.Outcome]int64, error) {
-	d := s.direct(ctx)
-	out := map[audit.Outcome]int64{}
-	err := d.each("SELECT outcome, COUNT(*) FROM sync_audit_message WHERE timestamp >= ? GROUP BY outcome", []any{timeText(from)},
-		func(rows *sql.Rows) error {
-			var o string
-			var n int64
-			if err := rows.Scan(&o, &n); err != nil {
-				return err
-			}
-			out[audit.Outcome(o)] = n
-			return nil
-		})
-	return out, s.dialect.wrap("count audit", err)
 }
 
 // PruneAudit deletes at most limit audit rows, and as many closed runs, that are older than before (milliseconds since 1970 UTC). It

@@ -76,7 +76,13 @@ func TestAuditFilters(t *testing.T) {
 			return values[r.IntN(len(values))]
 		}
 		found := 0
-		for range 120 {
+		few := []audit.Query{ // classes of which one has more rows than are read of it at once, between those of the others
+			{Operation: audit.Pull, Outcome: audit.Applied, Type: "Patient", Limit: 70},
+			{Operation: audit.Pull, Outcome: audit.Applied, Type: "Patient", Limit: 5000},
+			{Operation: audit.Pull, Type: "Patient", Peer: "district", Limit: 200},
+			{Operation: audit.Pull, Outcome: audit.Applied, Before: 4000, Limit: 200},
+		}
+		for i := range 120 {
 			q := audit.Query{
 				Operation: audit.Operation(some("PULL", "REFUSE", "RECEIVE", "ADMIN")), Outcome: audit.Outcome(some("applied", "held", "parked")), Failures: r.IntN(4) == 0,
 				Type: some("Patient", "program", "Device", "Foo/.."), Run: some("run-1", "run-3", "none"), Peer: some("district", "10.1.2.3", "south"), Limit: 1 + r.IntN(200),
@@ -92,6 +98,9 @@ func TestAuditFilters(t *testing.T) {
 			}
 			if r.IntN(3) == 0 {
 				q.Before = 1 + r.Int64N(6000)
+			}
+			if i < len(few) {
+				q = few[i]
 			}
 			var want []int64
 			for _, x := range all {
