@@ -124,6 +124,30 @@ func (w Way) With(others bool, types map[string]bool) Way {
 	return out
 }
 
+// Client returns the client that a rule gives to a type, empty where none does: then it goes as those that no rule names.
+func (w Way) Client(resourceType string) Client {
+	if r, ok := match(w.Types, resourceType); ok && r.Type == resourceType {
+		return r.Client
+	}
+	return ""
+}
+
+// Via returns the way after types were given to other clients, AllTypes standing for those that no rule names. Empty is as those go, and of
+// AllTypes ClientNode. What goes stays as it is.
+func (w Way) Via(clients map[string]Client) Way {
+	out := Way{Enabled: w.Enabled, Types: slices.Clone(w.Types)}
+	for _, t := range slices.Sorted(maps.Keys(clients)) {
+		at := slices.IndexFunc(out.Types, func(r TypeRule) bool { return r.Type == t })
+		switch r, ok := match(w.Types, t); {
+		case at >= 0:
+			out.Types[at].Client = clients[t]
+		case clients[t] != "":
+			out.Types = append(out.Types, TypeRule{Type: t, Client: clients[t], Enabled: unlessOn(ok && r.on())})
+		}
+	}
+	return out
+}
+
 func unlessOn(on bool) *bool {
 	if on {
 		return nil

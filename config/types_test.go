@@ -150,3 +150,32 @@ func TestBaseURL(t *testing.T) {
 		}
 	}
 }
+
+func TestWaysAreGivenToOtherClients(t *testing.T) {
+	off := false
+	all := []TypeRule{{Type: AllTypes}}
+	for _, tt := range []struct {
+		name    string
+		way     Way
+		clients map[string]Client
+		want    []TypeRule
+	}{
+		{"a type that goes with all others", Way{true, all}, map[string]Client{"Patient": ClientFHIR}, []TypeRule{{Type: AllTypes}, {Type: "Patient", Client: ClientFHIR}}},
+		{"a type that does not go", Way{true, []TypeRule{{Type: "Task"}}}, map[string]Client{"Patient": ClientFHIR}, []TypeRule{{Type: "Task"}, {Type: "Patient", Client: ClientFHIR, Enabled: &off}}},
+		{"a type with a rule", Way{true, []TypeRule{{Type: "Task", Enabled: &off}}}, map[string]Client{"Task": ClientREST}, []TypeRule{{Type: "Task", Client: ClientREST, Enabled: &off}}},
+		{"all others", Way{true, all}, map[string]Client{AllTypes: ClientFHIR}, []TypeRule{{Type: AllTypes, Client: ClientFHIR}}},
+		{"all others, of which none goes", Way{true, []TypeRule{{Type: "Task"}}}, map[string]Client{AllTypes: ClientFHIR}, []TypeRule{{Type: "Task"}, {Type: AllTypes, Client: ClientFHIR, Enabled: &off}}},
+		{"back", Way{true, []TypeRule{{Type: "Task", Client: ClientREST}}}, map[string]Client{"Task": "", "Media": ""}, []TypeRule{{Type: "Task"}}},
+	} {
+		was := slices.Clone(tt.way.Types)
+		got := tt.way.Via(tt.clients)
+		if !slices.EqualFunc(got.Types, tt.want, sameRule) || got.Enabled != tt.way.Enabled || !slices.EqualFunc(tt.way.Types, was, sameRule) {
+			t.Errorf("%s: got %+v, want %+v", tt.name, got.Types, tt.want)
+		}
+		for name, client := range tt.clients {
+			if got.Client(name) != client || got.Goes(name) != tt.way.Goes(name) || got.Others() != tt.way.Others() {
+				t.Errorf("%s: %s goes by %q: %t, others %t", tt.name, name, got.Client(name), got.Goes(name), got.Others())
+			}
+		}
+	}
+}

@@ -29,9 +29,9 @@ type SettingsPreview struct {
 
 // SettingChange is one difference between two settings.
 type SettingChange struct {
-	Setting string `json:"setting"` // Pull, Push or "policy"
+	Setting string `json:"setting"` // Pull, Push, "policy", "pull_client" or "push_client"
 	Type    string `json:"type"`    // "*" for the types that no rule names
-	From    string `json:"from"`    // "on" or "off", or a policy; empty where the type had no policy of its own
+	From    string `json:"from"`    // "on" or "off", a policy or a client; empty where the type had none of its own
 	To      string `json:"to"`
 }
 
@@ -210,6 +210,9 @@ func changesOf(was, is config.Sync) []SettingChange {
 			if w.was.Goes(t) != w.is.Goes(t) {
 				out = append(out, SettingChange{w.name, t, word[w.was.Goes(t)], word[w.is.Goes(t)]})
 			}
+			if w.was.Client(t) != w.is.Client(t) {
+				out = append(out, SettingChange{w.name + "_client", t, string(w.was.Client(t)), string(w.is.Client(t))})
+			}
 		}
 		from, to := was.Conflicts.Types[t], is.Conflicts.Types[t]
 		if t == config.AllTypes {
@@ -228,7 +231,7 @@ func (s SettingChange) Text() string {
 	if t == config.AllTypes {
 		t = "all other types"
 	}
-	return fmt.Sprintf("%s of %s: %s -> %s", s.Setting, t, orNone(s.From), orNone(s.To))
+	return fmt.Sprintf("%s of %s: %s -> %s", strings.ReplaceAll(s.Setting, "_", " "), t, orNone(s.From), orNone(s.To))
 }
 
 // inWords writes changes for the audit.

@@ -170,8 +170,8 @@ func (v *Reach) sentences() []Sentence {
 		out = append(out, say("waiting", v.Waiting, plural(v.Waiting, "change made here has", "changes made here have")+" not reached "+v.Name+" yet."))
 	}
 	if v.Aside > 0 {
-		out = append(out, say("aside", v.Aside, plural(v.Aside, "change made here was refused at ", "changes made here were refused at ")+v.Name+
-			map[bool]string{true: ", or waits there for a decision.", false: ", or wait there for a decision."}[v.Aside == 1]))
+		out = append(out, say("aside", v.Aside, plural(v.Aside, "change made here is", "changes made here are")+" held up on the way to "+v.Name+
+			map[bool]string{true: ": it was refused, or waits for a decision.", false: ": they were refused, or wait for a decision."}[v.Aside == 1]))
 	}
 	if len(v.Stays) > 0 {
 		s := say("stays", 0, "Records of these types are not sent as far as "+v.Name+": "+strings.Join(v.Stays, ", ")+".")

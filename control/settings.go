@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"maps"
 	"slices"
 
 	"github.com/tributary-sync/tributary/audit"
@@ -28,6 +29,15 @@ type Live interface {
 	Estimate(ctx context.Context, direction string, types []string) (list []feed.Estimate, sure bool, err error)
 }
 
+// Client names what moves a type between two nodes, and Way says which types go one way.
+type (
+	Client = config.Client
+	Way    = config.Way
+)
+
+// Clients lists what may move a type, the usual one first.
+func Clients() []Client { return []Client{config.ClientNode, config.ClientFHIR, config.ClientREST} }
+
 // Settings is what is synchronised between a node and its parent. Basis names it for who changes it.
 type Settings struct {
 	Basis string `json:"basis"`
@@ -39,6 +49,20 @@ type Settings struct {
 	Differs   bool       `json:"differs,omitempty"`   // the file was changed by hand and says something else than is in force
 	Types     []TypeSync `json:"types"`               // the types that a rule or a policy names, or of which something is here
 	Others    TypeSync   `json:"others"`              // all other types
+	Servers   []Beside   `json:"servers,omitempty"`   // servers without stamps beside the node, by name
+}
+
+// Beside is what goes between the node and a server beside it. It stands in the configuration file and takes effect at a start.
+type Beside struct {
+	Name   string  `json:"name"`
+	Pulled []Moved `json:"pulled"` // captured from it
+	Pushed []Moved `json:"pushed"` // given to it
+}
+
+// Moved is a type with the client that moves it.
+type Moved struct {
+	Type   string `json:"type"`
+	Client Client `json:"client"`
 }
 
 // Variable is an environment variable that gives a setting.
@@ -55,14 +79,17 @@ type TypeSync struct {
 	Policy reconcile.Policy `json:"policy"`        // which decides its conflicts
 	Own    bool             `json:"own,omitempty"` // the policy is one of this type, not that of all others
 	Here   int64            `json:"here"`          // live copies
+
+	PullClient Client `json:"pullClient,omitempty"` // that a rule gives it, empty for that of all others, and ClientNode for those
+	PushClient Client `json:"pushClient,omitempty"`
 }
 
 // SettingsChange is what a person wants to be synchronised from now on. What is nil stays as it is.
 type SettingsChange struct {
 	Basis     string                 `json:"basis"`          // of the Settings that the person saw
 	File      bool                   `json:"file,omitempty"` // take over what the file says, after it was changed by hand; nothing else is given then
-	Pull      *config.Way            `json:"pull,omitempty"`
-	Push      *config.Way            `json:"push,omitempty"`
+	Pull      *Way                   `json:"pull,omitempty"`
+	Push      *Way                   `json:"push,omitempty"`
 	Conflicts *config.ConflictPolicy `json:"conflicts,omitempty"`
 }
 
@@ -105,6 +132,7 @@ func (c *Control) Settings(ctx context.Context) (Settings, error) {
 	of := func(t string) TypeSync {
 		own, named := out.Conflicts.Types[t]
 		k := TypeSync{Type: t, Pulled: out.Pull.Goes(t), Pushed: out.Push.Goes(t), Policy: out.Conflicts.Default, Own: named, Here: counts.Resources[t]}
+		k.PullClient, k.PushClient = out.Pull.Client(t), out.Push.Client(t)
 		if named {
 			k.Policy = own
 		}
@@ -119,6 +147,17 @@ func (c *Control) Settings(ctx context.Context) (Settings, error) {
 	out.Types = []TypeSync{}
 	for _, t := range slices.Compact(names) {
 		out.Types = append(out.Types, of(t))
+	}
+	for _, name := range slices.Sorted(maps.Keys(cfg.Servers)) {
+		s := cfg.Servers[name]
+		moved := func(types []string) []Moved {
+			list := []Moved{}
+			for _, t := range types {
+				list = append(list, Moved{t, s.Client(t)})
+			}
+			return list
+		}
+		out.Servers = append(out.Servers, Beside{name, moved(s.PullTypes()), moved(s.PushTypes())})
 	}
 	return out, nil
 }

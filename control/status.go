@@ -318,7 +318,7 @@ func (s Status) notices() []Sentence {
 		out = append(out, Sentence{Code: "conflicts", Count: n, Text: plural(n, "conflict waits", "conflicts wait") + " for a person to decide which copy is right."})
 	}
 	if n := s.Counts.Parked; n > 0 {
-		out = append(out, Sentence{Code: "parked", Count: n, Text: plural(n, "change", "changes") + " could not be taken over and will be tried again."})
+		out = append(out, Sentence{Code: "parked", Count: n, Text: plural(n, "change", "changes") + " could not be taken over or delivered and will be tried again."})
 	}
 	return out
 }

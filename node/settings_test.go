@@ -312,6 +312,39 @@ func TestSettingsChangeLive(t *testing.T) {
 	near(t, "push", p.Send.Bytes, after-before)
 }
 
+// A type is given to another client while the node runs, and what the page and the audit say of it.
+func TestSettingsGiveATypeToAnotherClient(t *testing.T) {
+	var posts atomic.Int64
+	parent := start(t, "parent", nil, node.Deps{}, nil)
+	child := startFiled(t, parent, "push:\n  types: [{type: '*'}] # all of it\n", node.Deps{Transport: tripper(func(r *http.Request) (*http.Response, error) {
+		if strings.HasPrefix(r.URL.Path, "/fhir/R4") && r.Method != http.MethodGet {
+			posts.Add(1)
+		}
+		return http.DefaultTransport.RoundTrip(r)
+	})})
+	ch := child.wish("", "+*")
+	next := ch.Push.Via(map[string]config.Client{"Location": config.ClientFHIR})
+	ch.Pull, ch.Push = nil, &next
+	if p := child.preview(ch); len(p.Changes) != 1 || p.Changes[0] != (control.SettingChange{Setting: "push_client", Type: "Location", To: "fhir"}) || p.Send != nil {
+		t.Errorf("%+v", p)
+	}
+	if s := child.change(ch); s.Push.Client("Location") != config.ClientFHIR || len(s.Types) != 1 || s.Types[0].PushClient != config.ClientFHIR || !s.Types[0].Pushed || s.Others.PushClient != "" {
+		t.Errorf("%+v", s)
+	}
+	if text := child.text(); !strings.Contains(text, "{type: '*'}, {type: Location, client: fhir}] # all of it") {
+		t.Errorf("the file is\n%s", text)
+	}
+	if rows := child.settingsAudit(t); len(rows) != 1 || rows[0].Details != "push client of Location: as all others -> fhir" {
+		t.Errorf("%+v", rows)
+	}
+	child.write(t, "Location", "ward", "Ward 1")
+	child.write(t, "Basic", "note", "x")
+	eventually(t, "what was written did not arrive", func() bool { return parent.count(t, "Location") == 1 && parent.count(t, "Basic") == 1 })
+	if n := posts.Load(); n != 1 {
+		t.Errorf("%d writes over FHIR, want that of the location", n)
+	}
+}
+
 // What stops going is told: what is here stays, what waits is not sent, and it goes again later without a loss.
 func TestSettingsStopATypeAndBeginAgain(t *testing.T) {
 	parent := start(t, "parent", nil, node.Deps{}, nil)

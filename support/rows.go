@@ -161,8 +161,8 @@ func (t tokens) audit(all []audit.Record) []auditRow {
 // action tells the words of this program, and of Atom feeds; peers may send any other.
 func (t tokens) action(s string) string {
 	switch s {
-	case "", "CREATED", "UPDATED", "DELETED", "VOIDED", "NEW", "ACK", "ADD_CHILD", "ADD_DEVICE", "BACKUP", "CARRY", "CLONE", "COLLECT", "FORGET", "GIVE_UP", "INTRODUCE",
-		"KNOWLEDGE", "RELEASE", "REMOVE_CHILD", "REMOVE_DEVICE", "RESOLVE", "RESTORED", "RESULTS", "RETRY", "REVIVE", "SDATA", "SET_DEVICE", "SETTINGS", "START", "SUPPORT":
+	case "", "CREATED", "UPDATED", "DELETED", "VOIDED", "NEW", "ACK", "ADD_CHILD", "ADD_DEVICE", "BACKUP", "CARRY", "CLONE", "COLLECT", "FORGET", "GIVE-UP", "INTRODUCE",
+		"KNOWLEDGE", "RELEASE", "REMOVE_CHILD", "REMOVE_DEVICE", "RESOLVE", "RESTORED", "RESULTS", "RETRY", "REVIVE", "SDATA", "SET_DEVICE", "SETTINGS", "START", "SUPPORT", "TAKE-UP", "VERIFY":
 		return s
 	}
 	return t.of("action", s)

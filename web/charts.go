@@ -75,7 +75,7 @@ func (w *Web) charts(out http.ResponseWriter, r *http.Request) error {
 	p.Refresh = 2 * refresh
 	p.Ranges = []chartRange{
 		p.rangeOf("day", c.Day, func(at time.Time) string { return p.say.Clock(at) }, 6),
-		p.rangeOf("month", c.Month, func(at time.Time) string { return p.say.Day(at) }, 7),
+		p.rangeOf("month", c.Month, func(at time.Time) string { return p.say.Day(at) }, 8), // names of seven days would meet at the right edge of a telephone
 	}
 	w.show(out, http.StatusOK, "charts", p)
 	return nil

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/tributary-sync/tributary/control"
+	"github.com/tributary-sync/tributary/reconcile"
 	"github.com/tributary-sync/tributary/syncerr"
 	"github.com/tributary-sync/tributary/version"
 	"github.com/tributary-sync/tributary/web/messages"
@@ -128,7 +129,7 @@ func (p page) conflictWords(c control.Conflict) []string {
 	case c.Actor != "":
 		out = append(out, p.t("conflict.done_"+c.Winner), p.t("conflict.by_person", "person", c.Actor, "at", p.moment(c.Closed)))
 	default:
-		out = append(out, p.t("conflict.done_"+c.Winner), p.t("conflict.by_rule", "rule", c.Rule, "at", p.moment(c.Closed)))
+		out = append(out, p.t("conflict.done_"+c.Winner), p.t("conflict.by_rule", "rule", p.policy(reconcile.Policy(c.Rule)), "at", p.moment(c.Closed)))
 	}
 	if c.Remark != "" {
 		out = append(out, p.t("conflict.remark", "remark", sentence(c.Remark)))

@@ -30,7 +30,7 @@ func (p page) conflictRows(conflicts []control.Conflict) []conflictRow {
 		case c.Actor != "":
 			out[i].By = p.t("conflict.by_person", "person", c.Actor, "at", p.moment(c.Closed))
 		case c.Rule != "" && c.Winner != "":
-			out[i].By = p.t("conflict.by_rule", "rule", c.Rule, "at", p.moment(c.Closed))
+			out[i].By = p.t("conflict.by_rule", "rule", p.policy(reconcile.Policy(c.Rule)), "at", p.moment(c.Closed))
 		}
 	}
 	return out

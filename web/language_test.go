@@ -290,3 +290,37 @@ func TestEverySentenceOfControlHasAText(t *testing.T) {
 		t.Errorf("found %d sentences only", n)
 	}
 }
+
+// What a person did, where no record is named, is a sentence of its own.
+func TestEveryActionOfAPersonHasAText(t *testing.T) {
+	l, err := messages.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	action := regexp.MustCompile(`(?:Action: |audit\.Admin, )"([A-Z_-]+)"`)
+	found := map[string]bool{}
+	for _, folder := range []string{"control", "engine"} {
+		files, err := filepath.Glob("../" + folder + "/*.go")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range files {
+			b, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range action.FindAllStringSubmatch(string(b), -1) {
+				found[m[1]] = !strings.HasSuffix(name, "_test.go") || found[m[1]]
+			}
+		}
+	}
+	for name, own := range found {
+		ofRecords := name == "RESOLVE" || name == "KNOWLEDGE"
+		if own && !ofRecords && !l.By("en").Has("did."+name) {
+			t.Errorf("there is no text did.%s", name)
+		}
+	}
+	if len(found) < 15 {
+		t.Errorf("found %d actions only", len(found))
+	}
+}

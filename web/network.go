@@ -19,6 +19,7 @@ const nodesPerPage = 50
 type networkPage struct {
 	page
 	Lead           string
+	Alone          bool // no node is below this one
 	Troubles       []troubleLink
 	At             *link // the node whose part of the tree is shown, nil for all
 	Drawing        *drawing
@@ -70,7 +71,10 @@ func (w *Web) network(out http.ResponseWriter, r *http.Request) error {
 func networkOf(base page, n control.Network, q url.Values) networkPage {
 	p := networkPage{page: base, Asked: strings.TrimSpace(q.Get("q")), Trouble: q.Get("trouble")}
 	p.Refresh = refresh
-	p.Lead = p.t("network.lead", "n", n.Nodes)
+	p.Lead, p.Alone = p.t("network.lead", "n", n.Nodes), n.Nodes == 0
+	if p.Alone {
+		p.Lead = p.t("network.no_nodes")
+	}
 	for _, code := range troubleCodes() {
 		p.Kinds = append(p.Kinds, option{code, p.t("trouble_kind." + code), code == p.Trouble})
 		if count := n.Troubles[code]; count > 0 {

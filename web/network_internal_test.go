@@ -111,7 +111,7 @@ func TestNetworkOfAThousandNodes(t *testing.T) {
 		t.Errorf("%d bytes compressed, %d rows that begin with %v, %d marks", packed, len(rows), rows[:1], strings.Count(body, `class="mark `))
 	}
 	for _, want := range []string{
-		"1,000 nodes are below this one.", ">25 silent<", ">40 with conflicts<", "all well", "silent for 3 days", "clock: 5 min behind", "1,000 found", "page=2", "3.2 GB", ">agrees<",
+		"1,000 nodes are below this one.", ">25 silent<", ">40 with conflicts<", "all well", "silent for 3 days", "clock: 5\u00a0min behind", "1,000 found", "page=2", "3.2\u00a0GB", ">agrees<",
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page does not contain %q", want)

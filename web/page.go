@@ -8,6 +8,7 @@ import (
 
 	"github.com/tributary-sync/tributary/control"
 	"github.com/tributary-sync/tributary/fhir"
+	"github.com/tributary-sync/tributary/reconcile"
 	"github.com/tributary-sync/tributary/web/messages"
 )
 
@@ -128,11 +129,24 @@ func (p page) moment(at int64) string {
 	if at == 0 {
 		return ""
 	}
-	t, now := p.time(at), p.time(p.Now)
-	if t.YearDay() == now.YearDay() && t.Year() == now.Year() {
+	t := p.time(at)
+	if p.today(t) {
 		return p.say.Clock(t)
 	}
 	return p.say.Moment(t)
+}
+
+func (p page) today(t time.Time) bool {
+	now := p.time(p.Now)
+	return t.YearDay() == now.YearDay() && t.Year() == now.Year()
+}
+
+// until says up to when: until 08:15 of today, else until a day and a time.
+func (p page) until(at int64) string {
+	if t := p.time(at); !p.today(t) {
+		return p.t("time.until_moment", "moment", p.say.Moment(t))
+	}
+	return p.t("time.until_clock", "clock", p.moment(at))
 }
 
 // said writes a sentence of control in the language of the page.
@@ -143,12 +157,15 @@ func (p page) said(s control.Sentence) template.HTML {
 	}
 	args := []any{"n", s.Count}
 	for name, at := range s.Times {
-		args = append(args, name, p.say.Moment(p.time(at)), name+"_clock", p.moment(at), name+"_ago", p.ago(at))
+		args = append(args, name, p.say.Moment(p.time(at)), name+"_until", p.until(at), name+"_ago", p.ago(at))
 	}
 	for name, ms := range s.Spans {
 		args = append(args, name, time.Duration(ms)*time.Millisecond)
 	}
 	for name, word := range s.Words {
+		if name == "rule" {
+			word = p.policy(reconcile.Policy(word))
+		}
 		args = append(args, name, word)
 	}
 	return p.h(key, args...)

@@ -32,6 +32,9 @@ type settingsPage struct {
 	New      newType
 	Names    []string // that may be added
 	Preview  *settingsPreview
+	Ways     []wayRow // which client moves a type, nil without a parent
+	Chosen   bool     // a type has a client of its own
+	Beside   []besideRow
 	Problems []string // as the program words them
 	Vars     []template.HTML
 }
@@ -50,6 +53,19 @@ type settingsRow struct {
 	Here           string
 	Policies       []option
 	Problem        string
+}
+
+// wayRow says which client moves a type.
+type wayRow struct {
+	Type, Name string
+	Others     bool
+	Pull, Push []option
+}
+
+// besideRow says what goes between the node and a server beside it.
+type besideRow struct {
+	Name           string
+	Pulled, Pushed []template.HTML
 }
 
 // newType is the row in which a type is added.
@@ -115,12 +131,51 @@ func (w *Web) settingsPage(r *http.Request, s control.Settings) (settingsPage, e
 		p.Rows = append(p.Rows, p.settingsRow(t))
 	}
 	p.Rows = append(p.Rows, p.settingsRow(s.Others))
+	if s.Parent != "" {
+		for _, t := range append(slices.Clone(s.Types), s.Others) {
+			p.addWay(t.Type, t.PullClient, t.PushClient)
+		}
+	}
+	for _, b := range s.Servers {
+		p.Beside = append(p.Beside, besideRow{b.Name, p.moved(b.Pulled), p.moved(b.Pushed)})
+	}
 	for _, t := range fhir.Types() {
 		if !slices.ContainsFunc(s.Types, func(k control.TypeSync) bool { return k.Type == t }) {
 			p.Names = append(p.Names, t)
 		}
 	}
 	return p, nil
+}
+
+// addWay adds the row in which a person chooses which client moves a type.
+func (p *settingsPage) addWay(resourceType string, pull, push control.Client) {
+	row := wayRow{Type: resourceType, Name: resourceType, Others: resourceType == allTypes}
+	if row.Others {
+		row.Name = p.t("settings.others")
+	}
+	clients := func(chosen control.Client) []option {
+		var out []option
+		if row.Others {
+			chosen = control.Client(or(string(chosen), string(usualClient())))
+		} else {
+			out = append(out, option{"", p.t("settings.as_others"), chosen == ""})
+		}
+		for _, c := range control.Clients() {
+			out = append(out, option{string(c), p.t("settings.client." + string(c)), c == chosen})
+		}
+		return out
+	}
+	row.Pull, row.Push = clients(pull), clients(push)
+	p.Ways = append(p.Ways, row)
+	p.Chosen = p.Chosen || pull != "" || push != ""
+}
+
+func (p page) moved(list []control.Moved) []template.HTML {
+	var out []template.HTML
+	for _, m := range list {
+		out = append(out, p.h("settings.moved_by", "type", code(m.Type), "client", p.either("settings.client."+string(m.Client), string(m.Client))))
+	}
+	return out
 }
 
 func code(s string) template.HTML {
@@ -275,6 +330,11 @@ func (p *settingsPage) fill(form url.Values) {
 			p.Rows[i].Policies[j].Chosen = o.Value == chosen
 		}
 	}
+	ways := p.Ways
+	p.Ways = nil
+	for _, row := range ways {
+		p.addWay(row.Type, clientOf(form, "pull-by", row.Type), clientOf(form, "push-by", row.Type))
+	}
 	p.New = newType{Name: strings.TrimSpace(form.Get("new")), Pulled: form.Get("new-pull") != "", Pushed: form.Get("new-push") != ""}
 	if like, ok := fhir.CanonicalType(p.New.Name); ok {
 		p.New.Name = like
@@ -308,12 +368,40 @@ func changeOf(s control.Settings, form url.Values) control.SettingsChange {
 		}
 		pulled[name], pushed[name] = form.Get("new-pull") != "", form.Get("new-push") != ""
 	}
-	pull, push, conflicts := s.Pull.With(slices.Contains(form["pull"], allTypes), pulled), s.Push.With(slices.Contains(form["push"], allTypes), pushed), s.Conflicts
+	pull := s.Pull.With(slices.Contains(form["pull"], allTypes), pulled).Via(clientsOf(s.Pull, form, "pull-by"))
+	push, conflicts := s.Push.With(slices.Contains(form["push"], allTypes), pushed).Via(clientsOf(s.Push, form, "push-by")), s.Conflicts
 	conflicts.Types = policies
 	if policy := form.Get("policy." + allTypes); policy != "" {
 		conflicts.Default = reconcile.Policy(policy)
 	}
 	return control.SettingsChange{Basis: form.Get("basis"), Pull: &pull, Push: &push, Conflicts: &conflicts}
+}
+
+// usualClient is the client where no rule names one.
+func usualClient() control.Client { return control.Clients()[0] }
+
+// clientOf returns what a form says of the client of a type; of all other types the usual one is what nothing says.
+func clientOf(form url.Values, way, resourceType string) control.Client {
+	client := control.Client(form.Get(way + "." + resourceType))
+	if resourceType == allTypes && client == usualClient() {
+		return ""
+	}
+	return client
+}
+
+// clientsOf returns what a form says of the clients of one way, where that is another than now.
+func clientsOf(now control.Way, form url.Values, way string) map[string]control.Client {
+	out := map[string]control.Client{}
+	for _, t := range form["type"] {
+		written := now.Client(t)
+		if t == allTypes && written == usualClient() {
+			written = ""
+		}
+		if client := clientOf(form, way, t); form.Has(way+"."+t) && client != written {
+			out[t] = client
+		}
+	}
+	return out
 }
 
 func (p page) previewOf(v control.SettingsPreview) *settingsPreview {
@@ -329,6 +417,14 @@ func (p page) previewOf(v control.SettingsPreview) *settingsPreview {
 				to = p.policy(reconcile.Policy(ch.To))
 			}
 			out.Changes = append(out.Changes, p.t("settings.decided_by", "type", name, "policy", to))
+			continue
+		}
+		if way, ok := strings.CutSuffix(ch.Setting, "_client"); ok {
+			to := p.t("settings.as_others")
+			if ch.To != "" || ch.Type == allTypes {
+				to = p.t("settings.client." + or(ch.To, string(usualClient())))
+			}
+			out.Changes = append(out.Changes, p.t("settings."+way+"_by", "type", name, "client", to))
 			continue
 		}
 		out.Changes = append(out.Changes, p.t("settings."+ch.Setting+"_"+ch.To, "type", name))

@@ -36,11 +36,13 @@ func wellFormed(t *testing.T, what, body string) {
 	}
 }
 
+// contains looks for texts on a page, whose spaces may be such as do not break a line.
 func contains(t *testing.T, what, body string, parts ...string) {
 	t.Helper()
+	body = strings.ReplaceAll(body, "\u00a0", " ")
 	bare := regexp.MustCompile(`</?time[^>]*>`).ReplaceAllString(body, "")
 	for _, p := range parts {
-		if !strings.Contains(body, p) && !strings.Contains(bare, p) {
+		if p = strings.ReplaceAll(p, "\u00a0", " "); !strings.Contains(body, p) && !strings.Contains(bare, p) {
 			t.Errorf("%s does not contain %q:\n%s", what, p, body)
 		}
 	}
@@ -364,5 +366,15 @@ func TestPagesWhenTheDatabaseIsAway(t *testing.T) {
 		}
 		contains(t, path, out.Body.String(), "clinic-a", "cannot be shown now", "Back to the first page")
 		wellFormed(t, path, out.Body.String())
+	}
+}
+
+func TestSettingsSayWhatMovesATypeAndWhatServersHave(t *testing.T) {
+	w, _ := busy(t, "clinic-a")
+	page := strings.ReplaceAll(w.page("/settings"), "\n", "")
+	contains(t, "settings", page, `<details class="ways" open="open"><summary>By which interface</summary>`, `<select name="push-by.Media" aria-label="To the parent: Media" disabled="disabled">`,
+		`<option value="rest" selected="selected">OpenMRS interface</option>`, `<code translate="no">Patient</code>, OpenMRS interface`, `<code translate="no">Location</code>, FHIR interface`)
+	if top := newWorld(t, "nation", "").page("/settings"); strings.Contains(top, "By which interface") {
+		t.Error("a node without a parent lets choose what moves a type to it")
 	}
 }

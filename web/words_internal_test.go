@@ -16,7 +16,7 @@ func TestLongValuesAreCut(t *testing.T) {
 		t.Errorf("got %d bytes", len(c))
 	}
 	p := page{say: l.By("en")}
-	if s := p.pretty([]byte(`{"a":"` + strings.Repeat("x", 300_000) + `"}`)); len(s) > 200_100 || !strings.HasSuffix(s, "100 kB more") {
+	if s := p.pretty([]byte(`{"a":"` + strings.Repeat("x", 300_000) + `"}`)); len(s) > 200_100 || !strings.HasSuffix(s, "100\u00a0kB more") {
 		t.Errorf("got %d bytes, ending %q", len(s), s[len(s)-30:])
 	}
 }

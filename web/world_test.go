@@ -77,6 +77,10 @@ func newWorld(t *testing.T, name, parentURL string) *world {
 	w := &world{t: t, clock: &clock{at: time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC)}, passes: &passes{}}
 	cfg := config.Default()
 	cfg.Node.Name, cfg.Node.URL, cfg.Parent.URL = "clinic", "http://clinic.example:8080", parentURL
+	cfg.Servers = map[string]config.Server{"emr": {
+		OpenMRS: "http://emr.example/openmrs", Pull: []config.TypeRule{{Type: "Patient", Client: config.ClientREST}}, Push: []config.TypeRule{{Type: "Location"}},
+	}}
+	cfg.Push.Types = []config.TypeRule{{Type: "*"}, {Type: "Media", Client: config.ClientREST}}
 	w.eng, w.district = open(t, w.clock, name), open(t, w.clock, "district-hospital")
 	w.ctl = control.New(w.eng, cfg, w.passes, control.Deps{Clock: w.clock.Now, Version: "0.1.0", PublicKey: "ed25519 AAAA", StartedAt: w.clock.Now()})
 	mux := http.NewServeMux()

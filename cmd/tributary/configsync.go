@@ -18,23 +18,25 @@ import (
 type syncWish struct {
 	pull, push string
 	policies   []string
+	clients    []string
 	file, dry  bool
 }
 
 func (w syncWish) empty() bool {
-	return w.pull == "" && w.push == "" && len(w.policies) == 0 && !w.file
+	return w.pull == "" && w.push == "" && len(w.policies) == 0 && len(w.clients) == 0 && !w.file
 }
 
 func (a *app) configSyncCommand() *cobra.Command {
 	var w syncWish
 	c := a.listing(&cobra.Command{
 		Use: "sync", Short: "Show or change what is synchronised with the parent, without a restart", Args: takes(0, 0, ""),
-		Long: "Sync shows which resource types are read from the parent and sent to it, and by which rule a conflict of each is decided. With --pull, --push or --policy it " +
+		Long: "Sync shows which resource types are read from the parent and sent to it, and by which rule a conflict of each is decided. With --pull, --push, --policy or --client it " +
 			"changes that: in the configuration file, whose comments and order stay, and in the node that runs, between two passes. What a change would move is said " +
 			"by --dry-run, which changes nothing.\n\n" +
 			"A list of types is a whole one (Patient,Encounter or '*' or '*,-Media' or none), or says what is added to the present one and taken out of it (+Media,-Task). '*' is every " +
-			"type that is not named.",
-		Example: "  tributary config sync\n  tributary config sync --pull +Observation,-Media --dry-run\n  tributary config sync --push '*,-Media' --policy AllergyIntolerance=defer",
+			"type that is not named.\n\n" +
+			"What goes between a node and servers beside it (servers: in the configuration file) is listed below; it is changed in the file, and counts after a restart.",
+		Example: "  tributary config sync\n  tributary config sync --pull +Observation,-Media --dry-run\n  tributary config sync --push '*,-Media' --policy AllergyIntolerance=defer\n  tributary config sync --client push:Patient=fhir --dry-run",
 		RunE: a.operator(func(ctx context.Context, l link, _ []string) error {
 			s, err := l.Settings(ctx)
 			if err != nil {
@@ -65,6 +67,7 @@ func (a *app) configSyncCommand() *cobra.Command {
 	f.StringVar(&w.pull, "pull", "", "the types that are read from the parent")
 	f.StringVar(&w.push, "push", "", "the types that are sent to the parent")
 	f.StringArrayVar(&w.policies, "policy", nil, "TYPE=POLICY: by which rule conflicts of a type are decided ('*' for all others; no policy: as all others)")
+	f.StringArrayVar(&w.clients, "client", nil, "WAY:TYPE=CLIENT: what moves a type one way: node, fhir or rest ('*' for all others; no client: as all others)")
 	f.BoolVar(&w.file, "from-file", false, "take over what the configuration file says, after it was changed by hand")
 	f.BoolVar(&w.dry, "dry-run", false, "say what the change would do and move, and change nothing")
 	return c
@@ -86,6 +89,11 @@ func (w syncWish) change(s control.Settings) (control.SettingsChange, error) {
 			return out, err
 		}
 		*d.into = &way
+	}
+	for _, text := range w.clients {
+		if err := giveClient(text, s, &out); err != nil {
+			return out, err
+		}
 	}
 	if len(w.policies) == 0 {
 		return out, nil
@@ -110,6 +118,26 @@ func (w syncWish) change(s control.Settings) (control.SettingsChange, error) {
 	}
 	p.Types, out.Conflicts = types, &p
 	return out, nil
+}
+
+// giveClient makes another client move a type, as WAY:TYPE=CLIENT says.
+func giveClient(text string, s control.Settings, into *control.SettingsChange) error {
+	name, rest, _ := strings.Cut(text, ":")
+	t, client, ok := strings.Cut(rest, "=")
+	ways := map[string]struct {
+		now  config.Way
+		next **config.Way
+	}{control.Pull: {s.Pull, &into.Pull}, control.Push: {s.Push, &into.Push}}
+	way, known := ways[name]
+	if !ok || t == "" || !known {
+		return syncerr.New(syncerr.Usage, "--client", "%.60q is not WAY:TYPE=CLIENT", text).WithHint("For example: --client push:Patient=fhir")
+	}
+	if *way.next != nil {
+		way.now = **way.next
+	}
+	next := way.now.Via(map[string]config.Client{t: config.Client(client)})
+	*way.next = &next
+	return nil
 }
 
 // wayOf reads a list of types, whole or as what is added and taken out.
@@ -159,14 +187,37 @@ func (a *app) showSettings(s control.Settings) error {
 	if s.Parent == "" {
 		a.note("This node has no parent: what goes between it and its children is set at each of them. How conflicts are decided is set here.")
 	}
-	yes := map[bool]string{true: "yes", false: "no"}
+	yes := func(goes bool, client config.Client) string {
+		text := map[bool]string{true: "yes", false: "no"}[goes]
+		if client != "" {
+			text += " (" + string(client) + ")"
+		}
+		return text
+	}
 	var rows []table.Row
 	for _, t := range s.Types {
-		rows = append(rows, table.Row{t.Type, yes[t.Pulled], yes[t.Pushed], string(t.Policy), number(t.Here)})
+		rows = append(rows, table.Row{t.Type, yes(t.Pulled, t.PullClient), yes(t.Pushed, t.PushClient), string(t.Policy), number(t.Here)})
 	}
-	rows = append(rows, table.Row{"all other types", yes[s.Others.Pulled], yes[s.Others.Pushed], string(s.Others.Policy), ""})
+	o := s.Others
+	rows = append(rows, table.Row{"all other types", yes(o.Pulled, o.PullClient), yes(o.Pushed, o.PushClient), string(o.Policy), ""})
 	a.table(table.Row{"Type", "Read from the parent", "Sent to it", "Conflicts", "Here"}, rows, "")
+	if len(s.Servers) == 0 {
+		return nil
+	}
+	rows = nil
+	for _, b := range s.Servers {
+		rows = append(rows, table.Row{b.Name, movedText(b.Pulled), movedText(b.Pushed)})
+	}
+	a.table(table.Row{"Server", "Captured from it", "Given to it"}, rows, "")
 	return nil
+}
+
+func movedText(list []control.Moved) string {
+	out := make([]string, len(list))
+	for i, m := range list {
+		out[i] = m.Type + " (" + string(m.Client) + ")"
+	}
+	return strings.Join(out, ", ")
 }
 
 func (a *app) showPreview(p control.SettingsPreview) error {

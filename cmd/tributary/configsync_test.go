@@ -45,6 +45,15 @@ func TestConfigSync(t *testing.T) {
 	}
 	m.refused(t, 2, []string{"pull.types[2].type", "Did you mean Patient?"}, "config", "sync", "--pull", "+Pacient")
 	m.refused(t, 2, []string{"conflicts.default", "defer"}, "config", "sync", "--policy", "*=defr")
+	if out := m.must(t, "config", "sync", "--client", "push:Patient=fhir", "--dry-run"); !strings.Contains(out, "push client of Patient: as all others -> fhir") {
+		t.Error(out)
+	}
+	m.must(t, "config", "sync", "--client", "push:Patient=fhir")
+	if out := m.must(t, "config", "sync"); !strings.Contains(out, "yes (fhir)") {
+		t.Error(out)
+	}
+	m.refused(t, 2, []string{"push.types", "fhir, rest"}, "config", "sync", "--client", "push:Patient=soap")
+	m.refused(t, 2, []string{"WAY:TYPE=CLIENT"}, "config", "sync", "--client", "Patient=fhir")
 	m.refused(t, 2, []string{"TYPE=POLICY"}, "config", "sync", "--policy", "Patient")
 	m.refused(t, 2, []string{"none"}, "config", "sync", "--pull", "none,Patient")
 	if out := m.must(t, "audit"); !strings.Contains(out, "pull of Patient: on -> off") {

@@ -84,6 +84,11 @@ func looks(n int) []look {
 	return []look{all[phone], all[len(all)-1-phone]}
 }
 
+// alike reports whether two languages may say a thing with the same words: "menos de 1 s".
+func alike(a, b string) bool {
+	return a+b == "espt" || a+b == "ptes"
+}
+
 func TestBrowser(t *testing.T) {
 	w, d := newCountry(t), startDriver(t)
 	for n, p := range w.places() {
@@ -97,7 +102,7 @@ func TestBrowser(t *testing.T) {
 					t.Logf("%v bytes", answer["bytes"])
 					sentences, _ := answer["sentences"].([]any)
 					for _, s := range sentences {
-						if in := said[s.(string)]; in != "" && in != l.Lang {
+						if in := said[s.(string)]; in != "" && in != l.Lang && !alike(in, l.Lang) {
 							t.Errorf("is in %s as in %s: %q", l.Lang, in, s)
 						}
 						said[s.(string)] = l.Lang

@@ -65,7 +65,7 @@ func newCountry(t *testing.T) *country {
 	}
 	w.quarrel()
 	w.clock.pass(4 * time.Hour)
-	w.district.put(record{"resourceType": "Encounter", "id": id(dangling), "status": "finished", "class": record{"code": "AMB"}, "subject": record{"reference": awaited}})
+	w.district.put(encounter(dangling, awaited))
 	w.lake.put(record{
 		"resourceType": "DocumentReference", "id": id(tooLarge), "status": "current",
 		"content": []any{record{"attachment": record{"contentType": "image/png", "data": strings.Repeat("AAAA", 40<<10)}}},
@@ -204,6 +204,10 @@ func patient(key, phone, street string) record {
 		"telecom": []any{record{"system": "phone", "use": "mobile", "value": phone}},
 		"address": []any{record{"use": "home", "line": []any{street}, "city": "Mbeya"}},
 	}
+}
+
+func encounter(key, subject string) record {
+	return record{"resourceType": "Encounter", "id": id(key), "status": "finished", "class": record{"code": "AMB"}, "subject": record{"reference": subject}}
 }
 
 func allergy(key, substance, criticality string) record {

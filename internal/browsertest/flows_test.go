@@ -1,6 +1,7 @@
 package browsertest_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -71,6 +72,31 @@ func (w *country) flows(t *testing.T, d *driver) {
 		w.until("clinic-hill has what waited", func() bool { return w.hill.get(dangling) != nil })
 		d.take(t, "shows", at(w.hill), record{"path": "/parked", "words": []string{"Nothing is set aside"}, "name": "flow-parked-done"})
 	})
+	flow("all that is parked of one cause is tried again at once", func(t *testing.T) {
+		const patients = 2
+		for n := range patients {
+			w.district.put(encounter(fmt.Sprint("Encounter/waiting-", n), fmt.Sprint("Patient/late-", n)))
+		}
+		w.until("clinic-hill has parked them", func() bool { return len(w.hill.parked()) == patients })
+		tries := func() (least int) {
+			for i, p := range w.hill.parked() {
+				if i == 0 || p.Attempts < least {
+					least = p.Attempts
+				}
+			}
+			return least
+		}
+		before := tries()
+		d.take(t, "press", at(w.hill), record{
+			"path": "/parked", "button": "Try all 2 like this now", "words": []string{"2 changes:", "at the next round"}, "name": "flow-parked-all-retried",
+		})
+		w.hill.sync()
+		w.until("both were tried again", func() bool { return tries() > before })
+		for n := range patients {
+			w.district.put(patient(fmt.Sprint("Patient/late-", n), "+255 700 000 011", "9 Lake View"))
+		}
+		w.until("clinic-hill has what waited", func() bool { return len(w.hill.parked()) == 0 })
+	})
 	flow("a conflict is resolved field by field at the district and its clinic has the result", func(t *testing.T) {
 		d.take(t, "merge", at(w.district), record{
 			"path": w.conflict(control.ConflictOpen), "remark": "Confirmed by the ward sister", "name": "flow-conflict-merged",
@@ -94,9 +120,27 @@ func (w *country) flows(t *testing.T, d *driver) {
 			t.Errorf("clinic-hill has %v", got["code"])
 		}
 	})
+	flow("conflicts are resolved by a rule, after a look at what it would do", func(t *testing.T) {
+		w.rival(allergy(deferred, "Aspirin", "low"), allergy(deferred, "Ibuprofen", "high"))
+		d.take(t, "byRule", at(w.district), record{
+			"path": "/conflicts", "rule": "last-writer-wins", "type": "AllergyIntolerance", "remark": "Agreed at the weekly meeting",
+			"would": []string{"It would decide 1 conflict.", "Nothing was changed yet.", deferred}, "did": []string{"1 conflict was decided."}, "name": "flow-conflicts-by-rule",
+		})
+		w.until("all clinics have the decision", func() bool {
+			return same(w.lake.get(deferred), w.district.get(deferred)) && same(w.hill.get(deferred), w.district.get(deferred))
+		})
+		if got := w.lake.get(deferred); got["code"].(map[string]any)["text"] != "Ibuprofen" {
+			t.Errorf("clinic-lake has %v", got["code"])
+		}
+	})
 	flow("what is synchronised is changed after a look at what that would do", func(t *testing.T) {
 		d.take(t, "settings", at(w.lake), record{
-			"path": "/settings", "type": "Observation", "would": []string{"Observation: not sent to the parent any more."}, "done": "The settings are changed and in force.",
+			"path": "/settings", "type": "Observation", "other": "Patient", "client": "fhir", "done": "The settings are changed and in force.",
+			"would": []string{"Observation: not sent to the parent any more.", "Patient: goes to the parent by: FHIR interface."},
+		})
+		changed := w.lake.audit(audit.Query{Operation: audit.Admin, Limit: 1})[0]
+		d.take(t, "shows", at(w.lake), record{
+			"path": fmt.Sprint("/audit/", changed.ID), "words": []string{"The settings were changed", "push of Observation: on -> off", "dashboard"}, "name": "flow-settings-audited",
 		})
 		w.lake.put(record{"resourceType": "Observation", "id": "kept", "status": "final", "code": record{"text": "Weight"}})
 		w.lake.put(patient("Patient/after-the-settings", "+255 700 000 010", "5 Hill Road"))

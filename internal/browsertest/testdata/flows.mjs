@@ -139,6 +139,23 @@ export async function merge(visit, { path, take, remark, name }) {
   visit.check((await page.getByRole("main").innerText()).includes(remark), "does not show the reason of the decision");
 }
 
+// byRule sees what a rule would make of the open conflicts of a type, and then has it decide them.
+export async function byRule(visit, { path, rule, type, would, remark, did, name }) {
+  const { page } = visit;
+  const says = async (text) => visit.check((await page.getByRole("main").innerText()).includes(text), `does not say ${text}`);
+  await visit.goto(path);
+  await page.locator("select[name=rule]").selectOption(rule);
+  await page.locator("input[name=type]").fill(type);
+  await page.getByRole("button", { name: "See what it would do" }).click();
+  await page.waitForURL((u) => u.searchParams.get("rule") === rule);
+  for (const text of would) await says(text);
+  await visit.shoot(`${name}-preview`);
+  await page.getByLabel(/^Why/).fill(remark);
+  await posted(page, page.getByRole("button", { name: "Decide them like this" }));
+  for (const text of did) await says(text);
+  await visit.shoot(`${name}-done`);
+}
+
 // posted presses a button that sends a form, and waits for the page that follows.
 async function posted(page, button) {
   const [answer] = await Promise.all([page.waitForResponse((r) => r.request().method() === "POST"), button.click()]);
@@ -185,13 +202,15 @@ export async function audit(visit, { path, type, outcome, rows, cause }) {
 const csv = (text) => text.trim().split(/\r?\n/).slice(1);
 const ndjson = (text) => text.trim().split("\n").map((l) => JSON.stringify(JSON.parse(l)));
 
-// settings stops sending records of a type: first what that would do, then it is done.
-export async function settings(visit, { path, type, would, done }) {
+// settings stops sending records of a type and has another sent by another interface: first what that would do, then it is done.
+export async function settings(visit, { path, type, other, client, would, done }) {
   const { page } = visit;
   await visit.goto(path);
   await page.locator("input[name=new]").fill(type);
   await page.locator("input[name=new-pull]").check();
   await page.locator("input[name=new-push]").uncheck();
+  await page.getByText("By which interface").first().click();
+  await page.locator(`select[name="push-by.${other}"]`).selectOption(client);
   await posted(page, page.getByRole("button", { name: "Show what this would do" }));
   const text = await page.locator("section.preview").innerText();
   for (const w of would) visit.check(text.includes(w), `does not say ${w}`);
