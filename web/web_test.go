@@ -372,7 +372,7 @@ func TestPagesWhenTheDatabaseIsAway(t *testing.T) {
 func TestSettingsSayWhatMovesATypeAndWhatServersHave(t *testing.T) {
 	w, _ := busy(t, "clinic-a")
 	page := strings.ReplaceAll(w.page("/settings"), "\n", "")
-	contains(t, "settings", page, `<details class="ways" open="open"><summary>By which interface</summary>`, `<select name="push-by.Media" aria-label="To the parent: Media" disabled="disabled">`,
+	contains(t, "settings", page, `<details class="ways" open="open"><summary>By which interface</summary>`, `<select name="push-by.Media" aria-label="By which interface to the parent: Media" disabled="disabled">`,
 		`<option value="rest" selected="selected">OpenMRS interface</option>`, `<code translate="no">Patient</code>, OpenMRS interface`, `<code translate="no">Location</code>, FHIR interface`)
 	if top := newWorld(t, "nation", "").page("/settings"); strings.Contains(top, "By which interface") {
 		t.Error("a node without a parent lets choose what moves a type to it")
