@@ -10,6 +10,7 @@ import (
 
 	"github.com/tributary-sync/tributary/audit"
 	"github.com/tributary-sync/tributary/control"
+	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/web/messages"
 )
 
@@ -20,6 +21,7 @@ const (
 	showConflicts = 6
 	showParked    = 5
 	showAudit     = 8
+	lookAudit     = 10 * showAudit // what is tried again and again stands there once
 )
 
 type dashboard struct {
@@ -102,13 +104,38 @@ func (w *Web) dashboard(out http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	d.Parked = d.parkedRows(parked)
-	records, err := w.ctl.Audit(ctx, audit.Query{Limit: showAudit})
+	records, err := w.ctl.Audit(ctx, audit.Query{Limit: lookAudit})
 	if err != nil {
 		return err
 	}
-	d.Audit = d.auditRows(records)
+	d.Audit = d.auditRows(latest(records, showAudit))
 	w.show(out, http.StatusOK, "dashboard", d)
 	return nil
+}
+
+// latest returns the first n of some records, newest first, that say something else than those before: a copy that waits for a decision is offered
+// in each round, and a link that is down fails in each.
+func latest(records []audit.Record, n int) []audit.Record {
+	type saying struct {
+		key       fhir.Key
+		operation audit.Operation
+		outcome   audit.Outcome
+		peer      string
+		action    string
+	}
+	said := map[saying]bool{}
+	var out []audit.Record
+	for _, r := range records {
+		s := saying{r.Key, r.Operation, r.Outcome, r.Peer, r.Action}
+		if said[s] && (r.Key != fhir.Key{} || r.Outcome == audit.Failed) {
+			continue
+		}
+		said[s] = true
+		if out = append(out, r); len(out) == n {
+			break
+		}
+	}
+	return out
 }
 
 // role says in one sentence where in the tree the node stands.

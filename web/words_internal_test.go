@@ -1,9 +1,12 @@
 package web
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/tributary-sync/tributary/audit"
+	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/web/messages"
 )
 
@@ -33,4 +36,27 @@ func TestSentences(t *testing.T) {
 func (w *Web) Speak(l *messages.Languages) {
 	s := w.speak(l)
 	w.spoken = func() spoken { return s }
+}
+
+func TestLatestActivitySaysAThingOnce(t *testing.T) {
+	waits := func(id int64) audit.Record {
+		return audit.Record{ID: id, Key: fhir.Key{Type: "Patient", ID: "a"}, Operation: audit.Receive, Outcome: audit.Deferred, Peer: "clinic-a"}
+	}
+	other, elsewhere, person := waits(6), waits(5), audit.Record{ID: 2, Operation: audit.Admin, Action: "BACKUP", Outcome: audit.Done}
+	other.Outcome, elsewhere.Peer = audit.Already, "clinic-b"
+	again := person
+	again.ID = 1
+	cut := func(id int64) audit.Record {
+		return audit.Record{ID: id, Operation: audit.Push, Outcome: audit.Failed, Peer: "district"}
+	}
+	var got []int64
+	for _, r := range latest([]audit.Record{waits(9), waits(8), waits(7), other, elsewhere, waits(4), cut(3), cut(3), person, again}, 8) {
+		got = append(got, r.ID)
+	}
+	if want := []int64{9, 6, 5, 3, 2, 1}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if n := len(latest([]audit.Record{waits(9), other, elsewhere}, 2)); n != 2 {
+		t.Errorf("%d of 2 are shown", n)
+	}
 }
