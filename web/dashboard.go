@@ -21,7 +21,7 @@ const (
 	showConflicts = 6
 	showParked    = 5
 	showAudit     = 8
-	lookAudit     = 10 * showAudit // what is tried again and again stands there once
+	lookAudit     = 5 * showAudit // what is tried again and again stands there once
 )
 
 type dashboard struct {
