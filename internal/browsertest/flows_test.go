@@ -140,7 +140,7 @@ func (w *country) flows(t *testing.T, d *driver) {
 		})
 		changed := w.lake.audit(audit.Query{Operation: audit.Admin, Limit: 1})[0]
 		d.take(t, "shows", at(w.lake), record{
-			"path": fmt.Sprint("/audit/", changed.ID), "words": []string{"The settings were changed", "push of Observation: on -> off", "dashboard"}, "name": "flow-settings-audited",
+			"path": fmt.Sprint("/audit/", changed.ID), "words": []string{"The settings were changed", "Push of Observation: on -> off", "dashboard"}, "name": "flow-settings-audited",
 		})
 		w.lake.put(record{"resourceType": "Observation", "id": "kept", "status": "final", "code": record{"text": "Weight"}})
 		w.lake.put(patient("Patient/after-the-settings", "+255 700 000 010", "5 Hill Road"))
