@@ -13,8 +13,8 @@ import (
 type accepted struct {
 	at    string
 	stamp version.Stamp
-	again version.Version // the version that it bears since its node found that it was restored: its own had been given before
-	lost  bool            // no machine has it any more: a database was put back before it had reached another one
+	again []version.Version // the versions that it got when its node found that it was restored: its own had been given before
+	lost  bool              // no machine has it any more: a database was put back before it had reached another one
 }
 
 // is reports whether a stamp is this very write: its version and its content.
@@ -29,14 +29,14 @@ func (a *accepted) isAgain(s version.Stamp) bool {
 
 // seenBy reports whether a vector has seen the write, under one of its names.
 func (a *accepted) seenBy(v version.Vector) bool {
-	return v.Contains(a.stamp.Version) || !a.again.IsZero() && v.Contains(a.again)
+	return v.Contains(a.stamp.Version) || slices.ContainsFunc(a.again, v.Contains)
 }
 
 // reached reports whether a vector has seen the write, or one that its author made of it later and that was written again: its new
 // vector leaves out what may have been given twice.
 func (a *accepted) reached(v version.Vector, all []*accepted) bool {
 	return a.seenBy(v) || slices.ContainsFunc(all, func(b *accepted) bool {
-		return b != a && b.at == a.at && !b.again.IsZero() && b.stamp.Vector.Contains(a.stamp.Version) && b.stamp.Version != a.stamp.Version && b.reached(v, all)
+		return b != a && b.at == a.at && len(b.again) > 0 && b.stamp.Vector.Contains(a.stamp.Version) && b.stamp.Version != a.stamp.Version && b.reached(v, all)
 	})
 }
 
@@ -70,7 +70,9 @@ func (n *Net) alive(k fhir.Key, a *accepted, views []view) bool {
 			case s.Version == a.stamp.Version:
 				twice = true
 			case a.isAgain(s):
-				a.again, found = s.Version, true
+				if found = true; !slices.Contains(a.again, s.Version) {
+					a.again = append(a.again, s.Version)
+				}
 			}
 			seen = seen || a.seenBy(s.Vector)
 		}
@@ -176,7 +178,7 @@ func (n *Net) kept(k fhir.Key, a *accepted, made []version.Stamp, views []view) 
 		}
 	}
 	for _, later := range made { // the row of its second name may be gone with the log that had it
-		if !a.again.IsZero() && later.Version != a.again && later.Vector.Contains(a.again) {
+		if slices.ContainsFunc(a.again, func(v version.Version) bool { return later.Version != v && later.Vector.Contains(v) }) {
 			return true
 		}
 	}

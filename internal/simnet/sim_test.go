@@ -44,6 +44,7 @@ var found = [...]uint64{
 	9000387, // a child found that a machine was put back, which could not ask its parent what of it keeps its name
 	9004226, // a machine that was put back was found by its child and, in a pass under way, by its parent: it had three names between two looks
 	9005069, // a copy of a machine that only pushes, and has nothing to push, does not meet its parent
+	9008213, // a write that got a third name, after who had seen it under its second one wrote on
 	3000233, // a deletion that came back after it was collected, and had seen more than it had then
 }
 
