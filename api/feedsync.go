@@ -3,7 +3,9 @@ package api
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/tributary-sync/tributary/feedsync"
 	"github.com/tributary-sync/tributary/fhir"
@@ -38,14 +40,24 @@ func (s *Server) feedSync(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	last, err := st.Committed(r.Context())
+	if err != nil {
+		return err
+	}
+	since, until, err := feedSyncSpan(r.URL.Query(), last)
+	if err != nil {
+		return err
+	}
 	self := s.deps.URL + "/ws/feedsync/" + strings.ToLower(resourceType)
-	out := feedsync.Feed{ID: "urn:uuid:" + head.Epoch + "+feedsync/" + resourceType, Title: resourceType + " at " + st.Identity().Name, Updated: s.clock().UnixMilli()}
+	out := feedsync.Feed{ID: "urn:uuid:" + head.Epoch + "+feedsync/" + resourceType, Title: resourceType + " at " + st.Identity().Name, Updated: s.clock().UnixMilli(), Since: since, Until: until}
+	if s.deps.Keep > 0 {
+		out.Expires = s.clock().Add(s.deps.Keep).UnixMilli()
+	}
 	at := store.Place{Head: head.Seq, Type: resourceType}
 	if text := r.URL.Query().Get("at"); text != "" {
 		if at, err = store.ParsePlace(text); err != nil || at.Type != resourceType || at.Head > head.Seq {
 			return syncerr.New(syncerr.Invalid, "read feed", "at=%.100q is no place in this feed", text).WithHint("Begin again at %s", self)
 		}
-		out.Complete = self
 	}
 	done, bytes := false, 0
 	for !done && len(out.Items) < feedSyncItems && bytes < feedSyncBytes {
@@ -70,6 +82,9 @@ func (s *Server) feedSync(w http.ResponseWriter, r *http.Request) error {
 				if err != nil {
 					return err
 				}
+				if x.Updated < since && !slices.ContainsFunc(x.Conflicts, func(c feedsync.Item) bool { return c.Updated >= since }) {
+					continue
+				}
 				items = append(items, x)
 				bytes += len(x.Content)
 			}
@@ -81,10 +96,41 @@ func (s *Server) feedSync(w http.ResponseWriter, r *http.Request) error {
 		at, out.Items = next, append(out.Items, items...)
 	}
 	if !done {
-		out.Complete, out.Next = self, self+"?at="+url.QueryEscape(at.String())
+		q := url.Values{"at": {at.String()}, "until": {feedSyncTime(until)}}
+		if since > 0 {
+			q.Set("since", feedSyncTime(since))
+		}
+		out.Next = self + "?" + q.Encode()
+	}
+	if out.Next != "" || since > 0 || r.URL.Query().Has("at") {
+		out.Complete = self
 	}
 	send(w, r, http.StatusOK, feedsync.ContentType, feedsync.Write(out))
 	return nil
+}
+
+// feedSyncTime writes a time of sx:sharing in a query.
+func feedSyncTime(ms int64) string { return time.UnixMilli(ms).UTC().Format(time.RFC3339) }
+
+// feedSyncSpan returns which changes a feed has, in milliseconds since 1970 UTC: those since a time, 0 for all, until the last
+// one when its first page was read. Times of changes never decrease, whatever a clock does.
+func feedSyncSpan(q url.Values, last int64) (since, until int64, err error) {
+	until = last
+	for _, part := range []struct {
+		name string
+		into *int64
+	}{{"since", &since}, {"until", &until}} {
+		text := q.Get(part.name)
+		if text == "" {
+			continue
+		}
+		t, err := time.Parse(time.RFC3339, text)
+		if err != nil {
+			return 0, 0, syncerr.New(syncerr.Invalid, "read feed", "%s=%.60q is no time", part.name, text).WithHint("Write it as the until of the feed that was read before: 2026-01-02T15:04:05Z")
+		}
+		*part.into = max(t.Unix()*1000, 0)
+	}
+	return since, min(until, last), nil
 }
 
 // item writes a current copy, with its rival where a person has still to decide between them.

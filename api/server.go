@@ -30,6 +30,7 @@ type Deps struct {
 	Version    string         // of the program
 	URL        string         // base URL of this node as others reach it, without a slash at the end
 	Pool       *zpool.Pool    // for bodies; nil for one of its own
+	Keep       time.Duration  // how long deletions are told at least (history.keep); 0 for ever
 	Secret     []byte         // of this node: with it the log heads are signed that children remember
 	// Restored gives the node a new identity because a child remembers a log of that epoch which the database does not have; up to sequence
 	// agreed of the log the child had said the same as the database. Nil where the node cannot.

@@ -210,14 +210,22 @@ func (s *pass) read(ctx context.Context, items []feedreader.Item) ([]engine.Capt
 			keys = append(keys, it.Key)
 			continue
 		}
-		c := engine.Captured{Key: it.Key, Tag: it.Tag, Content: it.Content, Deleted: it.Deleted, Seen: it.Seen, Err: it.Err}
-		if !it.Modified.IsZero() {
-			c.Modified = it.Modified.UnixMilli()
-		}
-		out = append(out, c)
+		out = append(out, captured(it))
 	}
 	got, err := s.ask(ctx, keys)
 	return append(out, got...), err
+}
+
+// captured is an item that brings its content, as the engine takes it.
+func captured(it feedreader.Item) engine.Captured {
+	c := engine.Captured{Key: it.Key, Tag: it.Tag, Content: it.Content, Deleted: it.Deleted, Seen: it.Seen, Made: it.Made, Alone: it.Alone, Err: it.Err}
+	if !it.Modified.IsZero() {
+		c.Modified = it.Modified.UnixMilli()
+	}
+	for _, rival := range it.Rivals {
+		c.Rivals = append(c.Rivals, captured(rival))
+	}
+	return c
 }
 
 // ask reads the current copies of keys from the server.

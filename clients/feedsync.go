@@ -106,9 +106,20 @@ func (f *FeedSync) item(x feedsync.Item) feedreader.Item {
 	if when := x.History[0].When; when != 0 {
 		it.Modified = time.UnixMilli(when)
 	}
-	for _, u := range x.History {
+	for i, u := range x.History {
 		if r := version.Replica(u.By); r.Valid() && u.Sequence <= version.MaxTick {
-			it.Seen = it.Seen.With(version.Version{Replica: r, Tick: u.Sequence})
+			v := version.Version{Replica: r, Tick: u.Sequence}
+			if it.Seen = it.Seen.With(v); i == 0 {
+				it.Made = v
+			}
+		}
+	}
+	alone := x
+	alone.Conflicts = nil
+	it.Alone = alone.Tag()
+	if !x.NoConflicts {
+		for _, c := range x.Conflicts {
+			it.Rivals = append(it.Rivals, f.item(c))
 		}
 	}
 	switch {

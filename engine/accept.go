@@ -320,6 +320,7 @@ type acceptance struct {
 	link     Link
 	run      *audit.Run
 	receipts []feed.Receipt
+	rival    bool   // what is taken lost at the server that has it: that it comes from there does not let it win
 	inUnit   string // the transaction whose changes are being taken
 	gave     map[string]uint64
 	bodies   map[fhir.Key][]byte // contents that were taken in this transaction

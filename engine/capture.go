@@ -29,8 +29,11 @@ type Captured struct {
 	Content  []byte
 	Deleted  bool
 	Modified int64
-	Seen     version.Vector // what it says to have seen of the changes of nodes; nil where it says nothing
-	Err      error          // why the server's copy cannot be read (too large, no document): it is parked
+	Seen     version.Vector  // what it says to have seen of the changes of nodes; nil where it says nothing
+	Err      error           // why the server's copy cannot be read (too large, no document): it is parked
+	Made     version.Version // the change of a node that it is; zero where the server does not say so
+	Alone    string          // the tag without the rivals
+	Rivals   []Captured      // copies that lost against it at the server, which keeps them until somebody decides
 }
 
 // Capture is a batch of what a server has, with the position behind it.
@@ -68,10 +71,18 @@ type captured struct {
 	body    []byte
 	packed  *store.Packed
 	refusal error
+	rivals  []captured
 }
 
 func (e *Engine) prepareCaptured(item Captured) captured {
 	c := captured{Captured: item}
+	for _, rival := range item.Rivals {
+		r := e.prepareCaptured(rival)
+		if r.Key != item.Key {
+			r.Key, r.refusal = item.Key, syncerr.New(syncerr.Invalid, "capture "+item.Key.String(), "it is of %s", rival.Key)
+		}
+		c.rivals = append(c.rivals, r)
+	}
 	if c.refusal = item.Key.Validate(); c.refusal == nil {
 		c.refusal = item.Err
 	}
@@ -145,8 +156,16 @@ func (e *Engine) captureEach(ctx context.Context, c Capture, ready []captured) (
 	return run, e.store.Write(ctx, func(tx *store.Tx) error { return e.captureProgress(tx, c, run) })
 }
 
-// capture gives one item its fate.
+// capture gives one item its fate, and then those that lost against it at the server.
 func (a *acceptance) capture(item captured, author version.Replica) error {
+	parked := a.run.Parked
+	if err := a.captureWinner(item, author); err != nil || len(item.rivals) == 0 || a.run.Parked > parked {
+		return err
+	}
+	return a.captureRivals(item)
+}
+
+func (a *acceptance) captureWinner(item captured, author version.Replica) error {
 	if item.refusal != nil {
 		return a.parkCaptured(item, item.refusal)
 	}
@@ -192,7 +211,7 @@ func (a *acceptance) capture(item captured, author version.Replica) error {
 		return a.parkCaptured(item, syncerr.New(syncerr.Conflict, "capture "+item.Key.String(),
 			"it was changed again at the server while it is in the open conflict %s, which a person has to resolve first", open.UUID))
 	}
-	return a.news(item, has, author)
+	return a.newsOf(a.link.Server, item, has, author)
 }
 
 // credible returns what a server can have seen of the changes of nodes: of this node's own no more than it made, of others those of nodes that are
@@ -229,38 +248,6 @@ func (a *acceptance) noNews(item captured, has store.ServerCopy) error {
 		return err
 	}
 	return a.tx.SetServerCopy(a.link.Server, item.Key, has)
-}
-
-// news writes what the server did as a change, and decides about it.
-func (a *acceptance) news(item captured, has store.ServerCopy, author version.Replica) error {
-	v, err := a.tx.NextTickOf(author, item.Key.Type)
-	if err != nil {
-		return err
-	}
-	authored := item.Modified
-	if authored <= 0 {
-		authored = a.tx.Now()
-	}
-	in := incoming{packed: item.packed}
-	in.Event = feed.Event{Key: item.Key, Action: feed.Updated, Content: item.body, Stamp: version.Stamp{
-		Version: v, Vector: has.Vector.With(v), Author: author, Authored: authored, Origin: v, Deleted: item.Deleted, Hash: item.hash,
-	}}
-	if item.Deleted {
-		in.Action = feed.Deleted
-	}
-	r := feed.Receipt{Key: item.Key, Version: v}
-	var conflict string
-	if r.Result, conflict, err = a.one(in); err != nil {
-		return err
-	}
-	has.Vector = in.Stamp.Vector
-	if err := a.tx.SetServerCopy(a.link.Server, item.Key, has); err != nil {
-		return err
-	}
-	if err := a.unparkCaptured(item.Key); err != nil {
-		return err
-	}
-	return a.record(in, &r, conflict)
 }
 
 func (a *acceptance) unparkCaptured(k fhir.Key) error {

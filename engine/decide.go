@@ -164,6 +164,9 @@ func (a *acceptance) conflict(in incoming, local version.Stamp) (feed.Result, st
 	var unread error
 	names, policies := named(a.tx, &unread), *a.e.policies.Load()
 	res := policies.Resolve(in.Key.Type, local, in.Stamp, names)
+	if a.rival && res.Rule == reconcile.SourceWins {
+		res.Rule, res.Incoming = reconcile.DestinationWins, false
+	}
 	row := store.Conflict{
 		Key: in.Key, Status: store.ConflictDecided, Peer: a.link.Peer, Local: local, LocalContent: mine, Incoming: in.Stamp, IncomingContent: in.Content,
 	}

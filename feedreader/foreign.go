@@ -15,9 +15,12 @@ type Item struct {
 	Tag      string // the server's own name of the version, empty where the feed does not say
 	Content  []byte // nil: to be read from the server
 	Deleted  bool
-	Modified time.Time      // by the server's clock, zero where the feed does not say
-	Seen     version.Vector // what it has seen of the changes of nodes, where the feed says it
-	Err      error          // why it cannot be read; it is to be parked
+	Modified time.Time       // by the server's clock, zero where the feed does not say
+	Seen     version.Vector  // what it has seen of the changes of nodes, where the feed says it
+	Err      error           // why it cannot be read; it is to be parked
+	Made     version.Version // the change of a node that it is, where the feed says so
+	Alone    string          // the tag without the rivals
+	Rivals   []Item          // copies that lost against it there, and that nobody has decided about yet
 }
 
 // Foreign is a feed without stamps: the Atom feed of an OpenMRS, the history of a FHIR server, or its newest resources by date.

@@ -23,6 +23,7 @@ const (
 	maxItems   = 100_000
 	maxHistory = 20_000 // lines of an item
 	maxText    = 200    // characters of an id and of an endpoint
+	maxRivals  = 20     // conflicts of an item
 )
 
 // Feed is a page of items.
@@ -30,6 +31,9 @@ type Feed struct {
 	ID       string
 	Title    string
 	Updated  int64  // milliseconds since 1970 UTC
+	Since    int64  // items that were changed at this time or later; 0 for all
+	Until    int64  // and up to this one
+	Expires  int64  // until when it may be read again without missing what it has had; 0 for ever
 	Complete string // address of the complete feed, where this is a part of it
 	Next     string // address of the next part
 	Items    []Item
@@ -54,7 +58,13 @@ func Write(f Feed) []byte {
 	if f.Next != "" {
 		d.Text("link", "", "rel", "next", "href", f.Next)
 	}
-	d.Begin("sx:sharing")
+	span := func(ms int64) string {
+		if ms == 0 {
+			return ""
+		}
+		return instant(ms)
+	}
+	d.Begin("sx:sharing", "since", span(f.Since), "until", span(f.Until), "expires", span(f.Expires))
 	if f.Complete != "" {
 		d.Text("sx:related", "", "link", f.Complete, "type", "complete")
 	}
@@ -110,7 +120,11 @@ func Read(body []byte) (Feed, error) {
 	if top.Name.Space != nsAtom || top.Name.Local != "feed" {
 		return Feed{}, bad("the root is %.60s in namespace %.100q, not an Atom feed", top.Name.Local, top.Name.Space)
 	}
-	f := Feed{ID: text(top, "id"), Title: text(top, "title"), Updated: instantOf(text(top, "updated")), Complete: top.Child("sharing").Child("related").Attr("link")}
+	sharing := top.Child("sharing")
+	f := Feed{
+		ID: text(top, "id"), Title: text(top, "title"), Updated: instantOf(text(top, "updated")), Complete: sharing.Child("related").Attr("link"),
+		Since: instantOf(sharing.Attr("since")), Until: instantOf(sharing.Attr("until")), Expires: instantOf(sharing.Attr("expires")),
+	}
 	for _, c := range top.Children {
 		switch {
 		case c.Name.Space != nsAtom:
@@ -163,7 +177,9 @@ func readItem(c *xmltree.Element) (Item, error) {
 			if err != nil {
 				return x, err
 			}
-			x.Conflicts = append(x.Conflicts, y)
+			if x.Conflicts = append(x.Conflicts, y); len(x.Conflicts) > maxRivals {
+				return x, bad("item %.100s has more than %d conflicts", x.ID, maxRivals)
+			}
 		}
 	}
 	if content := c.In(nsAtom, "content"); content != nil && content.Text != "" && !x.Deleted {

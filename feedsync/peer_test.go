@@ -50,9 +50,15 @@ func body(key, text string) []byte {
 }
 
 // read merges the feed of a node, all of its pages.
-func (p *peer) read(n *node.Node) {
+func (p *peer) read(n *node.Node) feedsync.Feed {
 	p.t.Helper()
-	for at := "http://node.example/ws/feedsync/patient"; at != ""; {
+	return p.readFrom(n, "http://node.example/ws/feedsync/patient")
+}
+
+// readFrom merges the feed at an address and returns its last page.
+func (p *peer) readFrom(n *node.Node, at string) (f feedsync.Feed) {
+	p.t.Helper()
+	for at != "" {
 		r := httptest.NewRequestWithContext(p.t.Context(), http.MethodGet, at, nil)
 		r.Header.Set("Authorization", "Bearer "+n.AdminToken())
 		w := httptest.NewRecorder()
@@ -61,8 +67,7 @@ func (p *peer) read(n *node.Node) {
 		if err != nil || w.Code != http.StatusOK {
 			p.t.Fatalf("%s: %d %s", at, w.Code, b)
 		}
-		f, err := feedsync.Read(b)
-		if err != nil {
+		if f, err = feedsync.Read(b); err != nil {
 			p.t.Fatal(err)
 		}
 		for _, x := range f.Items {
@@ -74,6 +79,7 @@ func (p *peer) read(n *node.Node) {
 		}
 		at = f.Next
 	}
+	return f
 }
 
 func (p *peer) has(key string) string {

@@ -199,7 +199,7 @@ func New(ctx context.Context, cfg config.Config, deps Deps) (*Node, error) {
 	n.api = api.New(api.Deps{
 		Engine: n.engine, Control: n.control, Log: deps.Log, Clock: deps.Clock, AdminToken: k.token, PublicKey: k.public(),
 		Anonymous: prefixes(cfg), Version: deps.Version, URL: cfg.BaseURL(), Secret: k.private.Seed(), Pool: deps.Pool, Restored: n.foundByChild,
-		Support: n.support(recent),
+		Support: n.support(recent), Keep: cfg.History.Keep.Std(),
 	})
 	mux := http.NewServeMux()
 	n.api.Register(mux)

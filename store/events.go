@@ -37,6 +37,15 @@ func (s *Store) Head(ctx context.Context) (feed.Cursor, error) {
 	return feed.Cursor{Epoch: s.Identity().Epoch, Seq: n}, s.dialect.wrap("read head", err)
 }
 
+// Committed returns when the newest change of this node's log was committed, in milliseconds since 1970 UTC; 0 where there is none. No later change has
+// an earlier time.
+func (s *Store) Committed(ctx context.Context) (int64, error) {
+	q := s.direct(ctx)
+	var at int64
+	_, err := q.one("SELECT value FROM counter WHERE name = ?", []any{counterCommitted}, &at)
+	return at, s.dialect.wrap("read head", err)
+}
+
 const rowColumns = "l.seq, l.type, l.id, l.ordinal, l.action, l.committed, l.unit, l.unit_size, l.source, l.size, " +
 	"r.seq, r.delivered"
 
