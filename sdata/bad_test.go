@@ -3,6 +3,8 @@ package sdata_test
 import (
 	"bytes"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -164,6 +166,20 @@ func TestBadRequests(t *testing.T) {
 				t.Errorf("no diagnosis: %s", a.body)
 			}
 		})
+	}
+}
+
+// TestTooLong: a document that the node does not take for its length is refused with how long one may be.
+func TestTooLong(t *testing.T) {
+	p := newHost(t, "b", nil).start()
+	for _, path := range []string{"$syncTarget", "$syncSource", "$syncResults"} {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/sdata/Patient/"+path, strings.NewReader(strings.Repeat("x", 3<<20)))
+		r.Body = http.MaxBytesReader(w, r.Body, 2<<20)
+		p.ServeHTTP(w, r)
+		if d := sdata.ReadDiagnoses(w.Body.Bytes()); w.Code != http.StatusRequestEntityTooLarge || len(d) != 1 || !strings.Contains(d[0].Message, "longer than 2 MiB") {
+			t.Errorf("%s: %d %s", path, w.Code, w.Body)
+		}
 	}
 }
 

@@ -82,13 +82,17 @@ func body(r *http.Request) ([]byte, error) {
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
-		return nil, err
+		return nil, tooLong(large.Limit)
 	case err != nil:
 		return nil, syncerr.Wrap(syncerr.Invalid, "read request", err)
 	case len(b) > maxBody:
-		return nil, syncerr.New(syncerr.TooLarge, "read request", "it is longer than %d MiB", maxBody>>20)
+		return nil, tooLong(maxBody)
 	}
 	return b, nil
+}
+
+func tooLong(limit int64) error {
+	return syncerr.New(syncerr.TooLarge, "read request", "the document is longer than %d MiB", limit>>20).WithHint("Send it in smaller pages: nothing of it was taken")
 }
 
 // param returns a parameter of a query; the case of its name does not matter (both trackingID and trackingId are in the specification).
