@@ -2,8 +2,10 @@ package control
 
 import (
 	"context"
+	"time"
 
 	"github.com/tributary-sync/tributary/audit"
+	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/store"
 )
 
@@ -55,8 +57,10 @@ func (c *Control) absent(ctx context.Context, e Explanation) ([]Sentence, error)
 	if c.cfg.Parent.URL == "" {
 		return []Sentence{{Code: "absent_top", Words: kind, Text: "No change to it was ever written here, and none came from a child. Perhaps it stands at a child that has not sent it yet."}}, nil
 	}
-	if !c.cfg.Pulls(e.Key.Type) {
-		return []Sentence{{Code: "absent_unwanted", Words: kind, Text: "Records of type " + e.Key.Type + " are not fetched from the parent, by this node's configuration."}}, nil
+	asked, holds := c.askParent(ctx, e.Key)
+	if !c.config().Pulls(e.Key.Type) {
+		out := []Sentence{{Code: "absent_unwanted", Words: kind, Text: "Records of type " + e.Key.Type + " are not fetched from the parent, by this node's configuration."}}
+		return append(out, asked...), nil
 	}
 	var out []Sentence
 	filtered, err := c.Audit(ctx, audit.Query{Type: e.Key.Type, ID: e.Key.ID, Operation: audit.Pull, Limit: 1})
@@ -78,13 +82,40 @@ func (c *Control) absent(ctx context.Context, e Explanation) ([]Sentence, error)
 			Code: "absent_backlog", Count: int64(at.Backlog), //nolint:gosec // a count
 			Text: "The parent has " + plural(at.Backlog, "change", "changes") + " that this node has not read yet: it may be among them.",
 		})
-	default:
+	case !holds:
 		out = append(out, Sentence{
 			Code: "absent_read", Times: map[string]int64{"at": at.Updated},
 			Text: "This node has read everything that the parent had for it until " + UTC(at.Updated) + ", and the record was not among it: the parent does not have it, or does not give it to this node.",
 		})
 	}
+	out = append(out, asked...)
+	if holds {
+		out = append(out, Sentence{Code: "parent_brings", Text: "A pull brings it; where it does not, `tributary verify --repair` does."})
+	}
 	return out, nil
+}
+
+// askWithin is how long a person who asks for a resource that is not here waits for what the parent says of it.
+const askWithin = 3 * time.Second
+
+// askParent says whether the parent has a resource now. holds reports that it has a live copy.
+func (c *Control) askParent(ctx context.Context, key fhir.Key) (out []Sentence, holds bool) {
+	if c.deps.Holds == nil {
+		return nil, false
+	}
+	ctx, stop := context.WithTimeout(ctx, askWithin)
+	defer stop()
+	there, found, err := c.deps.Holds(ctx, key)
+	v := map[string]string{"version": there.Version.String()}
+	switch {
+	case err != nil:
+		return []Sentence{{Code: "parent_unasked", Text: "The parent could not be asked now."}}, false
+	case !found:
+		return []Sentence{{Code: "parent_lacks", Text: "The parent was asked just now: it does not have it."}}, false
+	case there.Deleted:
+		return []Sentence{{Code: "parent_deleted", Words: v, Text: "The parent was asked just now: it was deleted there (version " + v["version"] + ")."}}, false
+	}
+	return []Sentence{{Code: "parent_holds", Words: v, Text: "The parent was asked just now: it has it, in version " + v["version"] + "."}}, true
 }
 
 // decidedElsewhere says that the present version is a decision of another node, where this one has no conflict of it. A decision keeps the origin

@@ -15,6 +15,8 @@ import (
 	"github.com/tributary-sync/tributary/carry"
 	"github.com/tributary-sync/tributary/config"
 	"github.com/tributary-sync/tributary/engine"
+	"github.com/tributary-sync/tributary/feed"
+	"github.com/tributary-sync/tributary/fhir"
 )
 
 // The directions of a pass, and both of them.
@@ -63,6 +65,9 @@ type Probe struct {
 	Date    int64  `json:"date,omitempty"` // its clock in milliseconds since 1970 UTC, from the Date header; 0 where unknown
 }
 
+// Holds asks the parent now for its copy of a resource, without its content; false where it has none, not even a tombstone.
+type Holds func(ctx context.Context, key fhir.Key) (feed.Copy, bool, error)
+
 // Deps is what is injected.
 type Deps struct {
 	Clock     func() time.Time // nil for the machine's clock
@@ -72,6 +77,7 @@ type Deps struct {
 	StartedAt time.Time
 	Skew      func() *int64  // how far this node's clock is ahead of the parent's in milliseconds, as last heard, nil where not known; nil where there is no parent
 	Prober    Prober         // nil where there is no parent
+	Holds     Holds          // nil where there is no parent
 	Verifier  Verifier       // nil where there is no parent
 	Carrier   *carry.Carrier // nil where no sticks are exchanged
 	Live      Live           // nil where settings do not change, as in a process that does not run the node

@@ -16,6 +16,7 @@ import (
 	"github.com/tributary-sync/tributary/control"
 	"github.com/tributary-sync/tributary/engine"
 	"github.com/tributary-sync/tributary/feed"
+	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/internal/loop"
 	"github.com/tributary-sync/tributary/pull"
 	"github.com/tributary-sync/tributary/push"
@@ -289,6 +290,19 @@ func (l *link) renewed() error {
 func (l *link) Probe(ctx context.Context) (control.Probe, error) {
 	p, err := l.client.Ask(ctx)
 	return control.Probe{Name: p.Node, Replica: string(p.Replica), Version: p.Version, Date: p.Time}, err
+}
+
+// holds asks the parent for its copy of a resource, without its content (control.Holds).
+func (l *link) holds(ctx context.Context, key fhir.Key) (feed.Copy, bool, error) {
+	parts, err := l.client.Digest(ctx, feed.DigestQuery{Type: key.Type, IDs: []string{key.ID}})
+	for _, p := range parts {
+		for _, c := range p.Copies {
+			if err == nil && c.ID == key.ID {
+				return c, true, nil
+			}
+		}
+	}
+	return feed.Copy{}, false, err
 }
 
 // Sync runs passes now (control.Passes): what servers beside the node changed is captured, then a pull and a push, then what is new is given to

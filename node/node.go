@@ -187,7 +187,7 @@ func New(ctx context.Context, cfg config.Config, deps Deps) (*Node, error) {
 	}
 	cd := control.Deps{Clock: deps.Clock, Rand: deps.Rand, Version: deps.Version, PublicKey: k.public(), StartedAt: deps.Clock(), Carrier: newCarrier(n), Reach: deps.reach}
 	if n.link != nil {
-		cd.Prober, cd.Verifier, cd.Skew = n.link, n.link.verify, n.link.client.Skew
+		cd.Prober, cd.Holds, cd.Verifier, cd.Skew = n.link, n.link.holds, n.link.verify, n.link.client.Skew
 	}
 	cd.Live, cd.File = n, deps.File
 	n.control = control.New(n.engine, cfg, n, cd)

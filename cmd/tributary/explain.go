@@ -14,7 +14,7 @@ import (
 func (a *app) explainCommand() *cobra.Command {
 	return a.listing(&cobra.Command{
 		Use: "explain TYPE/ID", Short: "Tell the story of one resource", Args: takes(1, 1, "one resource as Type/id"),
-		Long:    "Explain shows where a resource comes from, every version that this node logged, whether the parent has it, and what is parked, held or in conflict.",
+		Long:    "Explain shows where a resource comes from, every version that this node logged, whether the parent has it, and what is parked, held or in conflict. Of what is not here it says why, and asks the parent.",
 		Example: "  tributary explain Patient/42",
 		RunE: a.operator(func(ctx context.Context, l link, args []string) error {
 			key, err := fhir.ParseKey(args[0])
