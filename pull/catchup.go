@@ -81,8 +81,15 @@ func (s *pass) catchUp(ctx context.Context) error {
 	if s.pos.Resume != store.CatchUp {
 		req.Resume = s.pos.Resume
 	}
+	at := req.Resume
 	r := feedreader.Reader{Events: s.cfg.Batch}
 	_, err = r.List(ctx, s.parent.Lister, req, s.pos.Epoch, func(p feedreader.Part) error {
+		if !p.Last {
+			if err := inOrder(at, p.Resume); err != nil {
+				return err
+			}
+			at = p.Resume
+		}
 		if len(p.Events) > 0 {
 			if err := s.Open(ctx); err != nil {
 				return err
@@ -98,4 +105,17 @@ func (s *pass) catchUp(ctx context.Context) error {
 		return s.take(ctx, engine.Batch{Events: p.Events, Names: p.Names, Position: &next})
 	})
 	return err
+}
+
+// inOrder returns an Invalid error where a place in a list is none, or does not come after the one before, which is empty at the begin.
+func inOrder(before, now string) error {
+	p, err := store.ParsePlace(now)
+	if err != nil || before == "" {
+		return err
+	}
+	last, err := store.ParsePlace(before)
+	if err != nil {
+		return err
+	}
+	return p.Follows(last)
 }

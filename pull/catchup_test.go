@@ -260,6 +260,18 @@ func TestHostileCatchUp(t *testing.T) {
 			return b
 		}
 	}
+	places := func(first, second string) func(*http.Request, string) string { // of the ends of two pages
+		return func(r *http.Request, b string) string {
+			at := first
+			switch {
+			case r.URL.Path != "/sync/catchup":
+				return b
+			case r.URL.Query().Get("resume") != "":
+				at = second
+			}
+			return `{"mark":{"at":"` + at + `"}}` + "\n" + `{"end":{"cursor":"","more":true}}` + "\n"
+		}
+	}
 	for _, c := range []struct {
 		name  string
 		forge func(*http.Request, string) string
@@ -271,6 +283,9 @@ func TestHostileCatchUp(t *testing.T) {
 			}
 			return `{"mark":{"at":"` + r.URL.Query().Get("resume") + `"}}` + "\n" + `{"end":{"cursor":"","more":true}}` + "\n"
 		}, "not further"},
+		{"a page that goes back", places("1/Basic/1/"+replica+"/7/k", "1/Basic/1/"+replica+"/3/k"), "goes back"},
+		{"a page of a list that was frozen later", places("1/Basic/1/"+replica+"/7/k", "2/Basic/1/"+replica+"/8/k"), "is of change 2"},
+		{"a place that is none", places("1/Basic/1/"+replica+"/7/k", "further on"), "is no place"},
 		{"a type that was not asked for", list(func(b string) string { return strings.ReplaceAll(b, `"key":"Basic/`, `"key":"Flag/`) }), "not asked for"},
 		{"rows of a log", list(func(b string) string { return strings.Replace(b, `"seq":0`, `"seq":1`, 1) }), "as change 1"},
 		{"another log", list(func(b string) string {

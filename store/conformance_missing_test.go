@@ -334,6 +334,31 @@ func TestConformanceMissingOfManyReplicas(t *testing.T) {
 	})
 }
 
+// A place follows those before it in the order of the list: types, then in each the excepted keys by id, then by replica first the versions, then
+// the vectors, each by tick and id. The same place may come again; one of a list that was frozen elsewhere may not.
+func TestPlacesFollow(t *testing.T) {
+	const other = version.Replica("00000000-0000-4000-8000-000000000001")
+	order := []string{
+		store.Place{Head: 9}.String(), "9/Basic/0//0/", "9/Basic/0//0/a", "9/Basic/0//0/b", "9/Basic/1//0/", "9/Basic/1/" + string(other) + "/2/", "9/Basic/1/" + string(other) + "/2/a",
+		"9/Basic/1/" + string(other) + "/10/a", "9/Basic/2/" + string(other) + "/1/a", "9/Basic/1/" + string(far) + "/1/a", "9/Patient/0//0/a",
+	}
+	for i, x := range order {
+		for j, y := range order {
+			before, err1 := store.ParsePlace(x)
+			now, err2 := store.ParsePlace(y)
+			if err1 != nil || err2 != nil {
+				t.Fatal(err1, err2)
+			}
+			if err := now.Follows(before); (err == nil) != (j >= i) {
+				t.Errorf("%s after %s: %v", y, x, err)
+			}
+			if now.Head++; now.Follows(before) == nil {
+				t.Errorf("%s after %s of another list", now, x)
+			}
+		}
+	}
+}
+
 // FuzzParsePlace: what is read is written the same, and both databases can look for it.
 func FuzzParsePlace(f *testing.F) {
 	f.Add("7/Patient/1/" + string(far) + "/3/k1")

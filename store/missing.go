@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"database/sql"
 	"slices"
 	"strconv"
@@ -55,6 +56,21 @@ func ParsePlace(s string) (Place, error) {
 		return Place{}, bad
 	}
 	return p, nil
+}
+
+// Follows returns an Invalid error where a place cannot come after another one in a list: it is of another list, or stands before it there. The same
+// place may come again.
+func (p Place) Follows(before Place) error {
+	if p.Head != before.Head {
+		return syncerr.New(syncerr.Invalid, "catch up", "the list that was of change %d is of change %d", before.Head, p.Head)
+	}
+	// A type begins with its excepted keys, which have no replica in their places.
+	back := cmp.Or(strings.Compare(p.Type, before.Type), cmp.Compare(min(p.Part, versions), min(before.Part, versions)),
+		strings.Compare(string(p.Replica), string(before.Replica)), cmp.Compare(p.Part, before.Part), cmp.Compare(p.Tick, before.Tick), strings.Compare(p.ID, before.ID))
+	if back < 0 {
+		return syncerr.New(syncerr.Invalid, "catch up", "the list goes back from %s to %s", before, p)
+	}
+	return nil
 }
 
 // isID reports whether a place may name an id: none, or one that a key may have.
