@@ -119,8 +119,16 @@ func (s *shelf) list(t failer, known feed.Knowledge, types []string, at store.Pl
 		if looked > limit || !done && at == before {
 			t.Fatalf("a page of %d of %d, from %s to %s", looked, limit, before, at)
 		}
+		if err := at.Follows(before); err != nil {
+			t.Fatalf("%v", err)
+		}
 		if again, err := store.ParsePlace(at.String()); err != nil || again != at {
 			t.Fatalf("the place %s is read as %s, %v", at, again, err)
+		}
+		for i := range places[:max(0, len(places)-1)] {
+			if err := places[i+1].Follows(places[i]); err != nil {
+				t.Fatalf("%v", err)
+			}
 		}
 		if between != nil {
 			between()
