@@ -63,7 +63,7 @@ func (e *Engine) Author(ctx context.Context, actor string, writes []Write) ([]Wr
 		ready[i] = a
 	}
 	var out []Written
-	err := e.store.Write(ctx, func(tx *store.Tx) error {
+	err := e.store.WriteOf(ctx, keysOf(ready), func(tx *store.Tx) error {
 		var err error
 		out, err = e.author(tx, actor, ready)
 		return err
@@ -80,7 +80,7 @@ func (e *Engine) AuthorEach(ctx context.Context, actor string, writes []Write) (
 	for i, w := range writes {
 		ready[i], refused[i] = e.prepareWrite(w)
 	}
-	err = e.store.Write(ctx, func(tx *store.Tx) error {
+	err = e.store.WriteOf(ctx, keysOf(ready), func(tx *store.Tx) error {
 		out, errs = make([]Written, len(writes)), append([]error(nil), refused...)
 		for i := range ready {
 			if errs[i] != nil {
@@ -131,12 +131,16 @@ func (e *Engine) prepareWrite(w Write) (authoring, error) {
 	return a, nil
 }
 
-func (e *Engine) author(tx *store.Tx, actor string, writes []authoring) ([]Written, error) {
+func keysOf(writes []authoring) []fhir.Key {
 	keys := make([]fhir.Key, len(writes))
 	for i, w := range writes {
 		keys[i] = w.Key
 	}
-	if err := tx.Load(keys); err != nil {
+	return keys
+}
+
+func (e *Engine) author(tx *store.Tx, actor string, writes []authoring) ([]Written, error) {
+	if err := tx.Load(keysOf(writes)); err != nil {
 		return nil, err
 	}
 	out := make([]Written, len(writes))

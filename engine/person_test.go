@@ -29,7 +29,7 @@ func queued() (n int) {
 	stacks := make([]byte, 4<<20)
 	for _, g := range strings.Split(string(stacks[:runtime.Stack(stacks, true)]), "\n\n") {
 		lines := strings.SplitN(g, "\n", 3)
-		if len(lines) == 3 && strings.Contains(lines[0], "[chan receive") && strings.Contains(lines[1], "store.(*Store).Write(") {
+		if len(lines) == 3 && strings.Contains(lines[0], "[chan receive") && strings.Contains(lines[1], "store.(*Store).write(") {
 			n++
 		}
 	}

@@ -3,26 +3,40 @@ package store
 import (
 	"context"
 	"sync"
-	"time"
 
 	"gorm.io/gorm"
 
+	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/syncerr"
 )
 
-// commits coalesces writers into group commits: the first waiting writer commits for those behind it, so that many small
-// writes share one flush to disk. It needs no goroutine of its own.
+// commits coalesces writers into group commits: the first waiting writer commits for those behind it, and for those that come while its
+// transaction is at work, so that many small writes share one flush to disk. It needs no goroutine of its own and waits for nobody.
 type commits struct {
 	mu      sync.Mutex
 	busy    bool
 	waiting []*write
 }
 
-// maxGroup bounds how many writers share a transaction, and so how long the last one waits.
+// maxGroup bounds how many writers share a transaction, and so how long the first one waits for the last.
 const maxGroup = 64
+
+// take returns the writers that wait, most at the most.
+func (g *commits) take(most int) []*write {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n := min(len(g.waiting), most)
+	if n <= 0 {
+		return nil
+	}
+	taken := append([]*write(nil), g.waiting[:n]...)
+	g.waiting = append(g.waiting[:0], g.waiting[n:]...)
+	return taken
+}
 
 type write struct {
 	ctx  context.Context
+	keys []fhir.Key
 	fn   func(*Tx) error
 	err  error
 	done chan bool // false: it is done, err says how; true: lead the next group
@@ -32,7 +46,16 @@ type write struct {
 // that it did stays. fn may run more than once, when the database asks for the transaction to be repeated or when a writer of
 // the same group makes the whole transaction fail; it must start afresh each time.
 func (s *Store) Write(ctx context.Context, fn func(*Tx) error) error {
-	w := &write{ctx: ctx, fn: fn, done: make(chan bool, 1)}
+	return s.write(&write{ctx: ctx, fn: fn, done: make(chan bool, 1)})
+}
+
+// WriteOf is Write for a writer that says beforehand of which keys it will ask for the current copies: those of all writers of a group are read
+// together.
+func (s *Store) WriteOf(ctx context.Context, keys []fhir.Key, fn func(*Tx) error) error {
+	return s.write(&write{ctx: ctx, keys: keys, fn: fn, done: make(chan bool, 1)})
+}
+
+func (s *Store) write(w *write) error {
 	g := &s.group
 	g.mu.Lock()
 	g.waiting = append(g.waiting, w)
@@ -42,12 +65,7 @@ func (s *Store) Write(ctx context.Context, fn func(*Tx) error) error {
 	if !lead && !<-w.done {
 		return w.err
 	}
-	g.mu.Lock()
-	n := min(len(g.waiting), maxGroup)
-	group := append([]*write(nil), g.waiting[:n]...)
-	g.waiting = append(g.waiting[:0], g.waiting[n:]...)
-	g.mu.Unlock()
-
+	group := &group{writers: g.take(maxGroup)}
 	whole := false
 	defer func() { s.release(group, w, whole) }() // also when a writer panics: those who wait must not wait for ever
 	s.commit(group)
@@ -55,8 +73,11 @@ func (s *Store) Write(ctx context.Context, fn func(*Tx) error) error {
 	return w.err
 }
 
+// group are the writers of one transaction. Others join it while it is at work.
+type group struct{ writers []*write }
+
 // release lets the next group begin and tells the others of this one that they are done.
-func (s *Store) release(group []*write, leader *write, whole bool) {
+func (s *Store) release(group *group, leader *write, whole bool) {
 	g := &s.group
 	g.mu.Lock()
 	if len(g.waiting) > 0 {
@@ -65,7 +86,7 @@ func (s *Store) release(group []*write, leader *write, whole bool) {
 		g.busy = false
 	}
 	g.mu.Unlock()
-	for _, other := range group {
+	for _, other := range group.writers {
 		if other == leader {
 			continue
 		}
@@ -78,15 +99,15 @@ func (s *Store) release(group []*write, leader *write, whole bool) {
 
 // commit runs the group in one transaction. Where that fails as a whole, each of its writers is tried alone, so that one
 // item which the database will not take harms nobody else.
-func (s *Store) commit(group []*write) {
-	wrote, err := s.transact(group)
+func (s *Store) commit(g *group) {
+	wrote, err := s.transact(g, true)
 	if err != nil {
-		for _, w := range group {
-			if len(group) == 1 {
+		for _, w := range g.writers {
+			if len(g.writers) == 1 {
 				w.err = err
 				continue
 			}
-			one, err := s.transact([]*write{w})
+			one, err := s.transact(&group{writers: []*write{w}}, false)
 			wrote = wrote || one
 			if err != nil {
 				w.err = err
@@ -98,24 +119,23 @@ func (s *Store) commit(group []*write) {
 	}
 }
 
-// transact runs the writers one after the other in one transaction. A writer's own error is left in its err and undoes only
-// that writer; the returned error means that nothing of the group stays.
-func (s *Store) transact(group []*write) (wrote bool, err error) {
+// transact runs the writers one after the other in one transaction, and where it is open those who come meanwhile. A writer's own error is left in its
+// err and undoes only that writer; the returned error means that nothing of the group stays.
+func (s *Store) transact(g *group, open bool) (wrote bool, err error) {
 	for attempt := 0; ; attempt++ {
-		wrote, err = s.once(group)
+		wrote, err = s.once(g, open)
 		if err == nil || attempt >= 5 || !s.dialect.retry(err) {
 			return wrote, s.dialect.wrap("write", err)
 		}
 	}
 }
 
-func (s *Store) once(group []*write) (wrote bool, err error) {
-	ctx := context.WithoutCancel(group[0].ctx)
-	cctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
+func (s *Store) once(g *group, open bool) (wrote bool, err error) {
+	ctx, cancel := s.dialect.bounded(context.WithoutCancel(g.writers[0].ctx))
 	defer cancel()
-	t := &transaction{store: s, shared: len(group) > 1, query: s.within(cctx)}
+	t := &transaction{store: s, query: s.within(ctx)}
 	t.before = t.point
-	t.g = s.writer.WithContext(cctx).Begin()
+	t.g = s.writer.WithContext(ctx).Begin()
 	if t.g.Error != nil {
 		return false, t.g.Error
 	}
@@ -131,21 +151,22 @@ func (s *Store) once(group []*write) (wrote bool, err error) {
 	if err := t.start(); err != nil {
 		return false, err
 	}
-	for _, w := range group {
-		w.err = nil
-		if w.err = w.ctx.Err(); w.err != nil {
-			continue
-		}
-		if err := t.run(w); err != nil {
+	for ran := 0; ran < len(g.writers); {
+		t.shared = len(g.writers) > 1
+		if err := t.runAll(g.writers[ran:]); err != nil {
 			return false, err
 		}
-	}
-	if len(group) == 1 && group[0].err != nil {
-		t.rollback()
-		return false, nil
-	}
-	if err := t.flush(); err != nil {
-		return false, err
+		ran = len(g.writers)
+		if ran == 1 && g.writers[0].err != nil {
+			t.rollback()
+			return false, nil
+		}
+		if err := t.flush(); err != nil {
+			return false, err
+		}
+		if open {
+			g.writers = append(g.writers, s.group.take(maxGroup-ran)...)
+		}
 	}
 	if err := t.point("commit"); err != nil {
 		return false, err
@@ -156,11 +177,32 @@ func (s *Store) once(group []*write) (wrote bool, err error) {
 	t.keep()
 	t.keepClasses()
 	if err := t.point("committed"); err != nil {
-		for _, w := range group {
+		for _, w := range g.writers {
 			w.err = err
 		}
 	}
 	return t.wrote, nil
+}
+
+// runAll calls writers in their order. The returned error means that the transaction cannot go on.
+func (t *transaction) runAll(writers []*write) error {
+	var keys []fhir.Key
+	for _, w := range writers {
+		keys = append(keys, w.keys...)
+	}
+	if err := t.load(keys); err != nil {
+		return err
+	}
+	for _, w := range writers {
+		w.err = nil
+		if w.err = w.ctx.Err(); w.err != nil {
+			continue
+		}
+		if err := t.run(w); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // run calls one writer. Its own failure undoes what it did alone: what it left in memory is dropped, its statements are undone to its savepoint. The

@@ -143,7 +143,7 @@ func queued() (n int) {
 	stacks := make([]byte, 4<<20)
 	for _, g := range strings.Split(string(stacks[:runtime.Stack(stacks, true)]), "\n\n") {
 		lines := strings.SplitN(g, "\n", 3)
-		if len(lines) == 3 && strings.Contains(lines[0], "[chan receive") && strings.Contains(lines[1], "store.(*Store).Write(") {
+		if len(lines) == 3 && strings.Contains(lines[0], "[chan receive") && strings.Contains(lines[1], "store.(*Store).write(") {
 			n++
 		}
 	}
@@ -153,17 +153,28 @@ func queued() (n int) {
 // crowd blocks a writer inside its transaction until others wait behind it, which then run fn; it returns their errors.
 func crowd(t *testing.T, st *store.Store, others int, fn func(i int, tx *store.Tx) error) []error {
 	t.Helper()
+	errs, err := crowdBehind(t, st, func(*store.Tx) error { return nil }, others, fn)
+	if err != nil {
+		t.Error(err)
+	}
+	return errs
+}
+
+// crowdBehind does so behind a writer that runs front, whose error is returned too.
+func crowdBehind(t *testing.T, st *store.Store, front func(*store.Tx) error, others int, fn func(i int, tx *store.Tx) error) (errs []error, before error) {
+	t.Helper()
 	inside, open := make(chan struct{}), make(chan struct{})
-	errs := make([]error, others)
+	errs = make([]error, others)
+	var once sync.Once
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if err := st.Write(t.Context(), func(*store.Tx) error {
-			close(inside)
-			<-open
-			return nil
-		}); err != nil {
-			t.Error(err)
-		}
+		before = st.Write(t.Context(), func(tx *store.Tx) error {
+			once.Do(func() {
+				close(inside)
+				<-open
+			})
+			return front(tx)
+		})
 	})
 	<-inside
 	for i := range others {
@@ -176,7 +187,7 @@ func crowd(t *testing.T, st *store.Store, others int, fn func(i int, tx *store.T
 	}
 	close(open)
 	wg.Wait()
-	return errs
+	return errs, before
 }
 
 // hooked opens a second handle whose hook is called at every point.
@@ -212,7 +223,7 @@ func TestCommitsCoalesce(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if commits != 3 { // the one in front, and two groups
+		if commits != 2 { // those who join the one in front, and the rest
 			t.Errorf("%d commits for %d waiting writers", commits, writers)
 		}
 		select {
@@ -272,11 +283,68 @@ func TestCommitsUndoOnlyTheFailedWriter(t *testing.T) {
 				children++
 			}
 		}
-		if children != 1 || commits != 2 {
+		if children != 1 || commits != 1 {
 			t.Errorf("%d children of one name, %d commits", children, commits)
 		}
 		contiguous(t, w.log(), 2*11)
 	})
+}
+
+// Those who come while a transaction is at work join it; what fails in it, before or after they came, fails alone. Where its first writer has failed after
+// statements of its own, there is nothing to join.
+func TestCommitsAreJoined(t *testing.T) {
+	for _, tt := range []struct {
+		name                   string
+		frontFails, lastFails  bool
+		commits, rows, waiting int
+	}{
+		{"by all that wait", false, false, 1, 11, 10},
+		{"after its first writer", true, false, 1, 10, 10},
+		{"before its last writer", false, true, 1, 10, 10},
+		{"up to a bound", false, false, 2, 71, 70},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			testdb.Each(t, func(t *testing.T, driver, dsn string) {
+				w := newWorld(t, driver, dsn)
+				commits := 0
+				st := w.hooked(func(point string) error {
+					if point == "commit" {
+						commits++
+					}
+					return nil
+				})
+				do := func(name string, fails bool, tx *store.Tx) error {
+					if _, err := author(st, tx, key("Patient", name), []byte("{}"), ""); err != nil {
+						return err
+					}
+					if err := tx.SetState(name, "yes"); err != nil || !fails {
+						return err
+					}
+					return errAbandoned
+				}
+				errs, before := crowdBehind(t, st, func(tx *store.Tx) error { return do("front", tt.frontFails, tx) }, tt.waiting, func(i int, tx *store.Tx) error {
+					return do(fmt.Sprint(i), tt.lastFails && i == 4, tx)
+				})
+				if errors.Is(before, errAbandoned) != tt.frontFails || !tt.frontFails && before != nil {
+					t.Error(before)
+				}
+				for i, err := range append(errs, before) {
+					name := fmt.Sprint(i)
+					if i == len(errs) {
+						name = "front"
+					}
+					state, serr := w.State(t.Context(), name)
+					if serr != nil || (state == "yes") != (err == nil) || err != nil && !errors.Is(err, errAbandoned) {
+						t.Errorf("writer %s: %v, its state is %q, %v", name, err, state, serr)
+					}
+				}
+				if commits != tt.commits {
+					t.Errorf("%d commits, want %d", commits, tt.commits)
+				}
+				contiguous(t, w.log(), tt.rows)
+			})
+		})
+	}
 }
 
 // after says what a representative transaction leaves: all that a crash must keep together.
@@ -395,7 +463,7 @@ func TestCommitsShareWhatWaitsInMemory(t *testing.T) {
 				t.Errorf("writer %d: %v", i, err)
 			}
 		}
-		if points["commit"] != 2 || points["SAVEPOINT w"] != 0 {
+		if points["commit"] != 1 || points["SAVEPOINT w"] != 0 {
 			t.Errorf("%d commits, %d savepoints", points["commit"], points["SAVEPOINT w"])
 		}
 		contiguous(t, w.log(), 2*20)

@@ -31,6 +31,7 @@ type dialect struct {
 	rows   []int                              // rows that a multi-row INSERT may carry, the most first, 1 last
 	ignore string                             // INSERT that leaves an existing row alone
 	update func(key, columns string) string   // end of an INSERT that sets these columns of an existing row
+	remote bool                               // its answers may stay out for ever
 	widen  string                             // end of an INSERT that widens first_at and last_at of an existing block
 }
 
@@ -52,7 +53,7 @@ func dialectOf(name string) (dialect, error) {
 		return dialect{
 			name: "mysql", open: openMySQL, check: checkMySQL, kind: kindMySQL, rows: []int{100, 10, 3, 1},
 			server: func(ctx context.Context, g *gorm.DB) string { return scalar(ctx, g, "SELECT VERSION()") },
-			retry:  retryMySQL, ignore: "INSERT IGNORE",
+			retry:  retryMySQL, ignore: "INSERT IGNORE", remote: true,
 			widen:  " ON DUPLICATE KEY UPDATE first_at = LEAST(first_at, VALUES(first_at)), last_at = GREATEST(last_at, VALUES(last_at))",
 			update: func(_, columns string) string { return " ON DUPLICATE KEY UPDATE " + assign(columns, "VALUES(", ")") },
 			// One writer at a time, also across processes: whoever holds the sequence gives the next number, and a transaction
@@ -70,6 +71,15 @@ func assign(columns, before, after string) string {
 		out = append(out, c+" = "+before+c+after)
 	}
 	return strings.Join(out, ", ")
+}
+
+// bounded returns the context of a write transaction. A context that can end costs SQLite's driver a goroutine for each statement, and SQLite waits
+// for nothing but its own file.
+func (d dialect) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if !d.remote {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, 10*time.Minute)
 }
 
 func (d dialect) wrap(op string, err error) error {

@@ -127,6 +127,10 @@ func (t *transaction) writeOut(p pending) error {
 	t.wrote = t.wrote || len(p.log) > 0
 	rows := make([][]any, 0, len(p.order))
 	var index, seen [][]any
+	there, err := t.indexed(&p)
+	if err != nil {
+		return err
+	}
 	for _, k := range p.order {
 		w, c := p.touched[k], t.current[k]
 		s := c.Stamp
@@ -134,14 +138,13 @@ func (t *transaction) writeOut(p pending) error {
 			k.Type, k.ID, string(s.Version.Replica), s.Version.Tick, s.Vector.String(), string(s.Author),
 			s.Authored, s.Origin.String(), boolInt(s.Deleted), hashBytes(s), c.Committed, c.Seq, c.ContentSeq, c.Delivered, c.Created.String(), c.Num,
 		})
-		var err error
 		if seen, err = t.reseen(k, w.seen, others(s), seen); err != nil {
 			return err
 		}
 		if !w.reindex {
 			continue
 		}
-		if index, err = t.reindexed(c.Num, w.existed, w.values, index); err != nil {
+		if index, err = t.reindexed(c.Num, there[c.Num], w.values, index); err != nil {
 			return err
 		}
 	}

@@ -86,12 +86,8 @@ func (s *rawStamp) stamp() (version.Stamp, error) {
 
 // currents reads the current copies of keys in chunks and gives each that exists to found.
 func (q *query) currents(keys []fhir.Key, found func(fhir.Key, Current)) error {
-	const chunk = 50
 	for len(keys) > 0 {
-		n := 1
-		if len(keys) >= chunk {
-			n = chunk
-		}
+		n := chunk(len(keys))
 		stmt := "SELECT r.type, r.id, " + stampOf("r") + ", r.committed, r.seq, r.content_seq, r.delivered, r.created, r.num FROM resource r WHERE " +
 			"(r.type = ? AND r.id = ?)" + strings.Repeat(" OR (r.type = ? AND r.id = ?)", n-1)
 		args := make([]any, 0, 2*n)

@@ -266,10 +266,20 @@ func (m minting) compare(o minting) int {
 // Load reads the current copies of keys into the transaction; Current answers from there. Rows that wait to be written are of copies that are there
 // already.
 func (tx *Tx) Load(keys []fhir.Key) error {
-	t := tx.t
 	missing := make([]fhir.Key, 0, len(keys))
 	for _, k := range keys {
-		if _, ok := t.current[k]; !ok && tx.current[k] == nil {
+		if tx.current[k] == nil {
+			missing = append(missing, k)
+		}
+	}
+	return tx.t.load(missing)
+}
+
+// load reads the current copies of those keys that were not read yet.
+func (t *transaction) load(keys []fhir.Key) error {
+	missing := make([]fhir.Key, 0, len(keys))
+	for _, k := range keys {
+		if _, ok := t.current[k]; !ok {
 			t.current[k] = nil
 			missing = append(missing, k)
 		}
