@@ -97,38 +97,59 @@ func TestRivalsOfAPeer(t *testing.T) {
 	}
 }
 
-// TestRivalsWaitForAPerson: where a person decides, one rival after the other is put before him, and all stand in sx:conflicts at the peer until then.
+// TestRivalsWaitForAPerson: where a person decides, one rival after the other is put before him, and all stand in sx:conflicts at the peer until then, whether the
+// peer reads what was decided in between or not.
 func TestRivalsWaitForAPerson(t *testing.T) {
-	p := &peer{t: t, items: map[string]feedsync.Item{}, now: 1_700_000_000_000}
-	c := newClinic(t, p, reconcile.Defer)
-	p.edit("Patient/a", "one")
-	c.read()
-	p.quarrel("Patient/a", map[string]string{"east": "from the east", "south": "from the south", "west": "from the west"})
-	won := p.has("Patient/a")
-	for left := 2; left > 0; left-- {
-		for range 2 {
+	for name, reads := range map[string]bool{"the peer reads": true, "the peer reads in the end": false} {
+		t.Run(name, func(t *testing.T) {
+			p := &peer{t: t, items: map[string]feedsync.Item{}, now: 1_700_000_000_000}
+			c := newClinic(t, p, reconcile.Defer)
+			p.edit("Patient/a", "one")
 			c.read()
+			p.quarrel("Patient/a", map[string]string{"east": "from the east", "south": "from the south", "west": "from the west"})
+			won := p.has("Patient/a")
+			for left := 2; left > 0; left-- {
+				for range 2 {
+					c.read()
+					if reads {
+						p.read(c.Node)
+					}
+				}
+				if n := len(p.items["Patient/a"].Conflicts); n != left && reads {
+					t.Fatalf("the peer has %d conflicts, want %d: %s", n, left, show(p.items["Patient/a"]))
+				}
+				c.resolve()
+			}
 			p.read(c.Node)
-		}
-		if n := len(p.items["Patient/a"].Conflicts); n != left {
-			t.Fatalf("the peer has %d conflicts, want %d: %s", n, left, show(p.items["Patient/a"]))
-		}
-		open, err := c.Engine().Store().Conflicts(t.Context(), store.ConflictFilter{Status: store.ConflictOpen})
-		if err != nil || len(open) != 1 {
-			t.Fatalf("%d open conflicts, %v", len(open), err)
-		}
-		if _, err := c.Engine().Resolve(t.Context(), open[0].UUID, engine.Resolution{Choice: engine.KeepLocal}, "somebody"); err != nil {
-			t.Fatal(err)
-		}
+			c.read()
+			if x := p.items["Patient/a"]; len(x.Conflicts) != 0 || p.has("Patient/a") != won || c.has("Patient/a") != won {
+				t.Errorf("in the end the node has %q, the peer %s", c.has("Patient/a"), show(x))
+			}
+			if n := len(c.open()); n != 0 {
+				t.Errorf("%d conflicts are open", n)
+			}
+		})
 	}
-	p.read(c.Node)
-	c.read()
-	if x := p.items["Patient/a"]; len(x.Conflicts) != 0 || p.has("Patient/a") != won || c.has("Patient/a") != won {
-		t.Errorf("in the end the node has %q, the peer %s", c.has("Patient/a"), show(x))
+}
+
+func (c clinic) open() []store.Conflict {
+	c.t.Helper()
+	open, err := c.Engine().Store().Conflicts(c.t.Context(), store.ConflictFilter{Status: store.ConflictOpen})
+	if err != nil {
+		c.t.Fatal(err)
 	}
-	open, err := c.Engine().Store().Conflicts(t.Context(), store.ConflictFilter{Status: store.ConflictOpen})
-	if err != nil || len(open) != 0 {
-		t.Errorf("%d conflicts are open, %v", len(open), err)
+	return open
+}
+
+// resolve decides the one conflict that is open: what stands here stays.
+func (c clinic) resolve() {
+	c.t.Helper()
+	open := c.open()
+	if len(open) != 1 {
+		c.t.Fatalf("%d conflicts are open", len(open))
+	}
+	if _, err := c.Engine().Resolve(c.t.Context(), open[0].UUID, engine.Resolution{Choice: engine.KeepLocal}, "somebody"); err != nil {
+		c.t.Fatal(err)
 	}
 }
 

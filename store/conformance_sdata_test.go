@@ -103,6 +103,15 @@ func TestConformanceSDataJobs(t *testing.T) {
 		if j, ok := get("one"); !ok || string(j.Body) != "body" || j.RunStamp != "s" || j.Created != job.Created || j.Status != 200 || j.Deleted {
 			t.Errorf("got %+v, %v", j, ok)
 		}
+		running := store.SDataJob{ID: "two", Kind: "target", Type: "Patient", Created: job.Created, Body: []byte{}}
+		put(running)
+		for _, body := range []string{"result", "another"} {
+			running.Status, running.Body = 200, []byte(body)
+			w.do(func(tx *store.Tx) error { return tx.FinishSDataJob(running) })
+			if j, ok := get("two"); !ok || j.Status != 200 || string(j.Body) != "result" || j.Deleted {
+				t.Errorf("a job is finished once: %+v, %v", j, ok)
+			}
+		}
 		drop := func(id string) error {
 			return w.Write(t.Context(), func(tx *store.Tx) error { return tx.DropSDataJob(id) })
 		}
@@ -115,7 +124,7 @@ func TestConformanceSDataJobs(t *testing.T) {
 		if err := drop("one"); syncerr.KindOf(err) != syncerr.Gone {
 			t.Errorf("the second deletion: %v", err)
 		}
-		if err := drop("two"); syncerr.KindOf(err) != syncerr.NotFound {
+		if err := drop("three"); syncerr.KindOf(err) != syncerr.NotFound {
 			t.Errorf("the deletion of none: %v", err)
 		}
 		w.do(func(tx *store.Tx) error { return tx.PruneSDataJobs(job.Created + 1) })
