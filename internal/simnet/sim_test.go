@@ -24,28 +24,29 @@ const committed = 51
 
 // found are seeds that found what was wrong once, of long runs.
 var found = [...]uint64{
-	1002553, // a request of a copy of a machine that was under way while the other copy was heard
-	1002807, // a vector that grew, of a copy that was held
-	1002822, // what waits to be delivered bears its old name after a restore
-	6001741, // two copies of a machine gave one version to writes of two keys, and the first to come was given other names before anybody looked
-	7004329, // an answer under way while its sender was put back had what nobody else had any more
-	7007866, // a tombstone was collected whose type the parent had not been pushed yet, since the cursor of other types had passed it
-	7004197, // a node that came back to its parent did not tell it what another parent had told meanwhile
-	7006359, // a child took the last answer of its parent's first life, when the second one had begun
-	8100864, // a copy of a machine whose rows were collected did not see that its parent remembers another past
-	7009564, // a life that its parent remembers had gone before the copy was put back, and gave none of the versions of the one that began then
-	1011326, // a type that was taken out and put back again before the next pass, while something of it was parked
-	1003780, // a copy that was written again forgot what copies of others had seen
-	6000907, // a transaction was sent without its member that was over the limit
-	6001335, // a limit that was raised where nothing else is sent
-	4000884, // a tombstone was collected before what it had seen was known, and an earlier version came back
-	9000073, // a node was said to have what it lacks, where a later change of that resource is lacking above all that it has
-	9000228, // the same, of a change whose number two copies of a machine gave to two resources
-	9000387, // a child found that a machine was put back, which could not ask its parent what of it keeps its name
-	9004226, // a machine that was put back was found by its child and, in a pass under way, by its parent: it had three names between two looks
-	9005069, // a copy of a machine that only pushes, and has nothing to push, does not meet its parent
-	9008213, // a write that got a third name, after who had seen it under its second one wrote on
-	3000233, // a deletion that came back after it was collected, and had seen more than it had then
+	1002553,   // a request of a copy of a machine that was under way while the other copy was heard
+	1002807,   // a vector that grew, of a copy that was held
+	1002822,   // what waits to be delivered bears its old name after a restore
+	6001741,   // two copies of a machine gave one version to writes of two keys, and the first to come was given other names before anybody looked
+	7004329,   // an answer under way while its sender was put back had what nobody else had any more
+	7007866,   // a tombstone was collected whose type the parent had not been pushed yet, since the cursor of other types had passed it
+	7004197,   // a node that came back to its parent did not tell it what another parent had told meanwhile
+	7006359,   // a child took the last answer of its parent's first life, when the second one had begun
+	8100864,   // a copy of a machine whose rows were collected did not see that its parent remembers another past
+	7009564,   // a life that its parent remembers had gone before the copy was put back, and gave none of the versions of the one that began then
+	1011326,   // a type that was taken out and put back again before the next pass, while something of it was parked
+	1003780,   // a copy that was written again forgot what copies of others had seen
+	6000907,   // a transaction was sent without its member that was over the limit
+	6001335,   // a limit that was raised where nothing else is sent
+	4000884,   // a tombstone was collected before what it had seen was known, and an earlier version came back
+	9000073,   // a node was said to have what it lacks, where a later change of that resource is lacking above all that it has
+	9000228,   // the same, of a change whose number two copies of a machine gave to two resources
+	9000387,   // a child found that a machine was put back, which could not ask its parent what of it keeps its name
+	9004226,   // a machine that was put back was found by its child and, in a pass under way, by its parent: it had three names between two looks
+	9005069,   // a copy of a machine that only pushes, and has nothing to push, does not meet its parent
+	9008213,   // a write that got a third name, after who had seen it under its second one wrote on
+	500201717, // two authors made one content, and who had seen that of one of them changed it
+	3000233,   // a deletion that came back after it was collected, and had seen more than it had then
 }
 
 // options derives everything about a run from its seed.
