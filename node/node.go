@@ -267,7 +267,7 @@ func (n *Node) Run(ctx context.Context, l net.Listener) error {
 	g, ctx := errgroup.WithContext(ctx)
 	n.beside.open(ctx, g)
 	g.Go(func() error {
-		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		if err := srv.Serve(unhurried{l, takenWithin}); !errors.Is(err, http.ErrServerClosed) {
 			return syncerr.Wrap(syncerr.Internal, "serve", err)
 		}
 		return nil
