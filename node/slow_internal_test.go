@@ -2,7 +2,6 @@ package node
 
 import (
 	"bytes"
-	"context"
 	"io"
 	"net"
 	"net/http"
@@ -66,7 +65,7 @@ func TestSlowClients(t *testing.T) {
 	if took := time.Since(began); took < 2*within {
 		t.Errorf("it took %s only, which proves nothing", took)
 	}
-	if err := srv.Shutdown(context.Background()); err != nil {
+	if err := srv.Close(); err != nil {
 		t.Error(err)
 	}
 	<-served
