@@ -89,3 +89,56 @@ func TestMergeWithValuesOfOnesOwn(t *testing.T) {
 		}
 	}
 }
+
+// A choice in a list of which nothing is to stay then leaves nothing: what one side removed does not come back with what was chosen. Who takes the
+// list whole gets it, and what has to be there is taken whole.
+func TestMergeChoosingLeavesNothing(t *testing.T) {
+	list := func(typ, name string, values ...string) []byte {
+		return []byte(`{"resourceType":"` + typ + `","id":"1","language":"en","` + name + `":[` + strings.Join(values, ",") + `]}`)
+	}
+	const f0, f1, f1changed = `{"url":"f0","valueString":"0"}`, `{"url":"f1","valueString":"1"}`, `{"url":"f1","valueString":"2"}`
+	const p0, p1, p1changed = `{"id":"0","status":"accepted"}`, `{"id":"1","status":"accepted"}`, `{"id":"1","status":"tentative"}`
+	bare := `{"resourceType":"Observation","id":"1","language":"en"}`
+	ext := [3][]byte{list("Observation", "extension", f0, f1), list("Observation", "extension", f1changed), list("Observation", "extension", f0)}
+	need := [3][]byte{list("Appointment", "participant", p0, p1), list("Appointment", "participant", p1changed), list("Appointment", "participant", p0)}
+	clashing := func(side reconcile.Side) func(reconcile.Difference) reconcile.Side {
+		return func(d reconcile.Difference) reconcile.Side {
+			if d.Clash {
+				return side
+			}
+			return reconcile.Neither
+		}
+	}
+	whole := func(d reconcile.Difference) reconcile.Side {
+		if d.Clash || d.Path == "Observation.extension" {
+			return reconcile.Right
+		}
+		return reconcile.Neither
+	}
+	tests := []struct {
+		name string
+		in   [3][]byte
+		pick func(reconcile.Difference) reconcile.Side
+		want string
+	}{
+		{"what is changed stays", ext, clashing(reconcile.Left), string(ext[1])},
+		{"what is removed goes", ext, clashing(reconcile.Right), bare},
+		{"the list is taken whole", ext, whole, string(ext[2])},
+		{"one has to be there", need, clashing(reconcile.Right), string(need[2])},
+	}
+	for _, tt := range tests {
+		got, clashes := reconcile.MergeChoosing(tt.in[0], tt.in[1], tt.in[2], tt.pick)
+		if string(got) != tt.want || len(clashes) > 0 {
+			t.Errorf("%s: got %s, clashes %+v; want %s", tt.name, got, clashes, tt.want)
+		}
+		turned := func(d reconcile.Difference) reconcile.Side {
+			if s := tt.pick(d); s != reconcile.Neither {
+				return reconcile.Left + reconcile.Right - s
+			}
+			return reconcile.Neither
+		}
+		if got, _ := reconcile.MergeChoosing(tt.in[0], tt.in[2], tt.in[1], turned); string(got) != tt.want {
+			t.Errorf("%s, sides turned: got %s; want %s", tt.name, got, tt.want)
+		}
+	}
+}

@@ -23,6 +23,7 @@ func (m *merger) list(at place, typ string, a, l, r elem) elem {
 	if !oneSided && (typ == "Dosage" || typ != "Extension" && replaced(rows) || whole && movedTwice(rows)) {
 		return m.settle(at, a, l, r, true)
 	}
+	chosen := m.chosen
 	values := make([]elem, len(rows))
 	for i, x := range rows {
 		values[i] = m.row(at, typ, x, pick(as, x.a), pick(ls, x.l), pick(rs, x.r))
@@ -41,7 +42,11 @@ func (m *merger) list(at place, typ string, a, l, r elem) elem {
 	if !oneSided {
 		out = once(out, from, ls, rs)
 	}
-	if len(out) == 0 && len(ls) > 0 && len(rs) > 0 {
+	switch {
+	case len(out) > 0 || len(ls) == 0 || len(rs) == 0:
+	case m.chosen > chosen:
+		return m.emptied(at, l, r)
+	default:
 		return m.settle(at, a, l, r, true) // each side left something
 	}
 	merged := array(out)

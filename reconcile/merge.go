@@ -64,6 +64,7 @@ type merger struct {
 	pick    func(Difference) (Side, []byte)
 	found   []Difference                // where there is detail
 	clashes []Difference                // without a choice
+	chosen  int                         // clashes for which there was one
 	names   map[string]map[string]label // by type, then as JSON writes them
 	groups  map[string][]fhir.Group
 	read    [3][]member // by sides
@@ -175,6 +176,9 @@ func (m *merger) settle(at place, a, l, r elem, bound bool) elem {
 		case picked == Left || picked == Right:
 			side = m.side(picked)
 		}
+		if d.Clash && side != Neither {
+			m.chosen++
+		}
 	}
 	if side == Neither {
 		m.clashes = append(m.clashes, told)
@@ -189,6 +193,25 @@ func (m *merger) settle(at place, a, l, r elem, bound bool) elem {
 		return r
 	}
 	return l
+}
+
+// emptied returns what is left of an element of which nothing was to stay, by what was chosen in it: nothing. What one side removed does not come
+// back by a choice about something else, only where somebody takes the element whole.
+func (m *merger) emptied(at place, l, r elem) elem {
+	d := Difference{Path: at.path, Left: l.shown(), Right: r.shown(), Critical: at.critical, Words: "nothing of it stays"}
+	if m.swapped {
+		d.Left, d.Right, d.Path = d.Right, d.Left, swapPath(d.Path)
+	}
+	switch picked, own := m.pick(d); {
+	case own != nil:
+		return elem{raw: own}
+	case picked == Left || picked == Right:
+		if m.side(picked) == Left {
+			return l
+		}
+		return r
+	}
+	return elem{}
 }
 
 // side says which side of the merge one of the arguments is.
@@ -254,7 +277,7 @@ func (m *merger) object(at place, typ string, a, l, r elem) elem {
 	defer func() { m.spare = append(m.spare, o) }()
 	bound := o.bound(m, owner)
 	out := o.out[:0]
-	allLeft, allRight := true, true
+	allLeft, allRight, chosen := true, true, m.chosen
 	resource := fhir.IsType(owner)
 	story := -1 // the narrative's place in out
 	for _, i := range o.order {
@@ -269,7 +292,7 @@ func (m *merger) object(at place, typ string, a, l, r elem) elem {
 			}
 			continue
 		}
-		v := m.member(at.element(x.key, m.critical(owner, x.key)), x, slices.Contains(bound, x.key))
+		v := m.member(at.element(x.key, m.critical(owner, x.key)), owner, x, slices.Contains(bound, x.key))
 		allLeft = allLeft && v.name == x.l.name && same(v.elem, x.l.elem)
 		allRight = allRight && v.name == x.r.name && same(v.elem, x.r.elem)
 		if !v.absent() {
@@ -291,6 +314,8 @@ func (m *merger) object(at place, typ string, a, l, r elem) elem {
 		return l
 	case allRight:
 		return r
+	case len(out) == 0 && m.chosen > chosen: // nothing of it was to stay
+		return m.emptied(at, l, r)
 	case len(out) == 0: // JSON of FHIR has no empty objects (FHIR R4 json.html)
 		return m.settle(at, a, l, r, true)
 	}
@@ -424,7 +449,7 @@ func interleave(base, other []int) []int {
 }
 
 // member merges one element of an object.
-func (m *merger) member(at place, x *entry, bound bool) member {
+func (m *merger) member(at place, owner string, x *entry, bound bool) member {
 	if bound && x.differ {
 		return m.oneOf(at, x, true)
 	}
@@ -443,10 +468,13 @@ func (m *merger) member(at place, x *entry, bound bool) member {
 	if !x.differ {
 		return x.l
 	}
-	if shape.elem = m.differing(at, shape.typ, x.a.elem, x.l.elem, x.r.elem); shape.absent() {
-		return member{}
+	if shape.elem = m.differing(at, shape.typ, x.a.elem, x.l.elem, x.r.elem); !shape.absent() {
+		return shape
 	}
-	return shape
+	if e, ok := fhir.ElementOf(owner, x.key); ok && e.Required && !x.l.absent() && !x.r.absent() {
+		return m.oneOf(at, x, true) // without it the resource is none
+	}
+	return member{}
 }
 
 // oneOf takes an element from one side, with its name.

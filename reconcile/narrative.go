@@ -19,7 +19,7 @@ func (m *merger) narrative(at place, x *entry, allLeft, allRight bool) member {
 		}
 		return x.r
 	case allLeft && allRight:
-		return m.member(at, x, false)
+		return m.member(at, "", x, false)
 	case allLeft:
 		return x.l
 	case allRight:
@@ -27,7 +27,7 @@ func (m *merger) narrative(at place, x *entry, allLeft, allRight bool) member {
 	case !written(x.l.raw) && !written(x.r.raw):
 		return member{}
 	}
-	return m.member(at, x, false)
+	return m.member(at, "", x, false)
 }
 
 func written(narrative []byte) bool { return text(narrative, "status") == "additional" }
