@@ -43,7 +43,7 @@ type Options struct {
 	Equal    bool // nodes often write the same content
 	// A machine at the end of the tree is copied and both go on. Until a person has stopped one of them and the other one has met its parent, neither
 	// goes to another parent, and their parent is not put back: what one of them wrote would be under way to the nation through a node that has
-	// no means to tell it from what the other one wrote under the same version (ARCHITECTURE.md names the case).
+	// no means to tell it from what the other one wrote under the same version (docs/decisions.md names the case).
 	Clones bool
 	// A node that has children is put back as a whole machine, of which all its peers remember more than the copy has; see peersTell for the rest.
 	Above    bool

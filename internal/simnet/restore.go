@@ -70,7 +70,7 @@ func (x *Node) peers() []*Node {
 // peersTell reports whether whoever comes first can tell that this node, which has children, was put back as a whole machine: the only child of a
 // node at the top, or several peers that all remember more of its log than the copy has. What one who remembers less takes of the second life
 // before another one comes who remembers more has two contents, and nobody can keep them apart: that peer has no means to know that the
-// version stood for something else, and the other one nobody to ask before it took that (ARCHITECTURE.md names the case).
+// version stood for something else, and the other one nobody to ask before it took that (docs/decisions.md names the case).
 func (x *Node) peersTell(ctx context.Context) (bool, error) {
 	if !x.net.opts.Above || x.height() == 1 || x.twin != nil || x.backupDoubtful {
 		return false, nil
