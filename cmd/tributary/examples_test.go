@@ -200,7 +200,7 @@ func (w *exampleWorld) example(t *testing.T, systemd machinery, line string) {
 	defer cancel()
 	switch args[0] {
 	case "serve": // it runs already: that is what it says
-		if code := a.run(ctx, args); code != 1 || !strings.Contains(errs.String(), "holds this port") {
+		if code := a.run(ctx, args); code != 1 || !strings.Contains(errs.String(), "runs already") {
 			t.Errorf("%s: exit code %d\n%s%s", line, code, out.String(), errs.String())
 		}
 		return
