@@ -65,7 +65,7 @@ func multiply(b *testing.B, dsn string, times int) {
 		b.Fatal(err)
 	}
 	_, err = db.Exec("WITH RECURSIVE times (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM times WHERE n < ?) INSERT INTO resource (id, num, "+columns+
-		") SELECT id || '-' || n, num + n * (SELECT MAX(num) FROM resource), "+columns+" FROM resource, times WHERE n < ?", times, times)
+		") SELECT id || '-' || n, num + 1000000000000 + n * (SELECT MAX(num) FROM resource), "+columns+" FROM resource, times WHERE n < ?", times, times)
 	if err != nil {
 		b.Fatal(err)
 	}
