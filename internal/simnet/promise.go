@@ -61,7 +61,7 @@ func (n *Net) remember(views []view) {
 // stands for one content.
 func (n *Net) alive(k fhir.Key, a *accepted, views []view) bool {
 	found, seen := false, false
-	twice := slices.ContainsFunc(n.accepted[k], func(b *accepted) bool { return b.stamp.Version == a.stamp.Version && !a.is(b.stamp) })
+	twice := n.twice[kindVersion{k.Type, a.stamp.Version}] || slices.ContainsFunc(n.accepted[k], func(b *accepted) bool { return b.stamp.Version == a.stamp.Version && !a.is(b.stamp) })
 	for _, v := range views {
 		for _, s := range v.stamps(k) {
 			switch {
