@@ -238,6 +238,19 @@ func TestCatchUpOfAnotherScopeAndLog(t *testing.T) {
 	e.puller(y, []string{"Basic", "Flag"})
 	pass(1)
 	y.has(t, "Basic", "b", "two")
+
+	if err := e.eng.Restored(t.Context(), "test", nil); err != nil { // a new log again, and nothing that is not known: what that cost has its row
+		t.Fatal(err)
+	}
+	e.puller(y, []string{"Basic", "Flag"})
+	run, err := y.p.Pass(t.Context(), 0)
+	if err != nil || run.ID == "" || run.Read != 0 || run.Outcome != "done" {
+		t.Errorf("got run %+v, %v", run, err)
+	}
+	rows, err := y.Store().AuditRecords(t.Context(), audit.Query{Operation: audit.Pull, Limit: 1})
+	if err != nil || len(rows) != 1 || rows[0].Action != "CATCH-UP" || rows[0].Run != run.ID {
+		t.Errorf("got audit %+v, %v; want the catch-up in run %s", rows, err, run.ID)
+	}
 }
 
 // What no parent can mean is refused with a reason, recorded, and changes nothing.

@@ -109,6 +109,10 @@ func TestMergeChoosingLeavesNothing(t *testing.T) {
 			return reconcile.Neither
 		}
 	}
+	within := [3][]byte{}
+	for i, values := range []string{f0 + "," + f1, f1changed, f0} {
+		within[i] = []byte(`{"resourceType":"Encounter","id":"1","hospitalization":{"extension":[` + values + `]}}`)
+	}
 	whole := func(d reconcile.Difference) reconcile.Side {
 		if d.Clash || d.Path == "Observation.extension" {
 			return reconcile.Right
@@ -124,6 +128,7 @@ func TestMergeChoosingLeavesNothing(t *testing.T) {
 		{"what is changed stays", ext, clashing(reconcile.Left), string(ext[1])},
 		{"what is removed goes", ext, clashing(reconcile.Right), bare},
 		{"the list is taken whole", ext, whole, string(ext[2])},
+		{"nothing of an object is to stay", within, clashing(reconcile.Right), `{"resourceType":"Encounter","id":"1"}`},
 		{"one has to be there", need, clashing(reconcile.Right), string(need[2])},
 	}
 	for _, tt := range tests {
