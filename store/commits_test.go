@@ -203,17 +203,23 @@ func (w *world) hooked(hook func(point string) error) *store.Store {
 	return st
 }
 
+// counting opens the store of the world once more and counts its commits.
+func (w *world) counting(commits *int) *store.Store {
+	w.t.Helper()
+	return w.hooked(func(point string) error {
+		if point == "commit" {
+			*commits++
+		}
+		return nil
+	})
+}
+
 func TestCommitsCoalesce(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, driver, dsn string) {
 		const writers = 100 // more than one group takes
 		w := newWorld(t, driver, dsn)
 		commits := 0
-		st := w.hooked(func(point string) error {
-			if point == "commit" {
-				commits++
-			}
-			return nil
-		})
+		st := w.counting(&commits)
 		news := st.News()
 		for _, err := range crowd(t, st, writers, func(i int, tx *store.Tx) error {
 			_, err := author(st, tx, key("Patient", fmt.Sprint(i)), []byte("{}"), "")
@@ -241,12 +247,7 @@ func TestCommitsUndoOnlyTheFailedWriter(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, driver, dsn string) {
 		w := newWorld(t, driver, dsn)
 		commits := 0
-		st := w.hooked(func(point string) error {
-			if point == "commit" {
-				commits++
-			}
-			return nil
-		})
+		st := w.counting(&commits)
 		errs := crowd(t, st, 30, func(i int, tx *store.Tx) error {
 			k := key("Patient", fmt.Sprint(i))
 			if _, err := author(st, tx, k, []byte("{}"), ""); err != nil {
@@ -307,12 +308,7 @@ func TestCommitsAreJoined(t *testing.T) {
 			testdb.Each(t, func(t *testing.T, driver, dsn string) {
 				w := newWorld(t, driver, dsn)
 				commits := 0
-				st := w.hooked(func(point string) error {
-					if point == "commit" {
-						commits++
-					}
-					return nil
-				})
+				st := w.counting(&commits)
 				do := func(name string, fails bool, tx *store.Tx) error {
 					if _, err := author(st, tx, key("Patient", name), []byte("{}"), ""); err != nil {
 						return err
