@@ -78,7 +78,7 @@ func (s *pass) catchUp(ctx context.Context) error {
 // maxSent bounds what is sent at once in bytes of content; one resource above that goes alone.
 const maxSent = 4 << 20
 
-// sendParts sends copies in parts bounded by bytes; the position counts with the last one.
+// sendParts sends copies in parts bounded by bytes; the position, where there is one, counts with the last of them.
 func (s *pass) sendParts(ctx context.Context, events []feed.Event, next *store.Position) error {
 	for {
 		n, bytes := 0, 0
@@ -90,11 +90,11 @@ func (s *pass) sendParts(ctx context.Context, events []feed.Event, next *store.P
 		if err != nil {
 			return err
 		}
-		pos := next
-		if n < len(events) {
+		last, pos := n == len(events), next
+		if !last {
 			pos = nil
 		}
-		if err := s.send(ctx, resourcemanager.Shipment{Events: events[:n], Names: names}, pos); err != nil || pos != nil {
+		if err := s.send(ctx, resourcemanager.Shipment{Events: events[:n], Names: names}, pos); err != nil || last {
 			return err
 		}
 		events = events[n:]

@@ -49,6 +49,7 @@ type Pusher struct {
 	parent Parent
 	cfg    Config
 	mu     sync.Mutex
+	told   map[fhir.Key]told // of the held keys
 }
 
 // New returns a pusher.
@@ -56,7 +57,7 @@ func New(eng *engine.Engine, parent Parent, cfg Config) *Pusher {
 	if cfg.Batch <= 0 {
 		cfg.Batch = 200
 	}
-	return &Pusher{eng: eng, parent: parent, cfg: cfg}
+	return &Pusher{eng: eng, parent: parent, cfg: cfg, told: map[fhir.Key]told{}}
 }
 
 // Pass sends what the parent lacks, up to the end of the own log. It returns the counts of the pass, a zero Run where there was
@@ -94,7 +95,7 @@ func (p *Pusher) idle(ctx context.Context) (bool, error) {
 	if news, err := st.UpRevision(ctx); err != nil || news > pos.Revision {
 		return false, err
 	}
-	held, err := st.Held(ctx, 1)
+	held, err := p.dueHolds(ctx, peer.Epoch)
 	if err != nil || len(held) > 0 {
 		return false, err
 	}
@@ -248,52 +249,14 @@ func (s *pass) large(ctx context.Context, events []feed.Event) (func(feed.Event)
 	}, nil
 }
 
-// dirty sends the own copy of each held key again and, where the hold still stands after the receipt, the held copies too, as
-// they came (DESIGN.md 4.2, holds).
-func (s *pass) dirty(ctx context.Context) error {
-	st := s.eng.Store()
-	held, err := st.Held(ctx, 0)
-	if err != nil {
-		return err
-	}
-	done := map[fhir.Key]bool{}
-	for _, h := range held {
-		if done[h.Key] || !s.pushes(h.Key.Type) {
-			continue
-		}
-		done[h.Key] = true
-		own, ok, err := s.current(ctx, h.Key)
-		if err != nil {
-			return err
-		}
-		if ok {
-			if err := s.sendNamed(ctx, []feed.Event{own}); err != nil {
-				return err
-			}
-		}
-		still, err := st.Held(ctx, 0)
-		if err != nil {
-			return err
-		}
-		for _, h2 := range still {
-			if h2.Key == h.Key {
-				if err := s.sendNamed(ctx, []feed.Event{h2.Event()}); err != nil {
-					return err
-				}
-			}
-		}
-	}
-	return nil
+func (p *Pusher) pushes(resourceType string) bool {
+	return fhir.Selected(p.cfg.Types, resourceType)
 }
 
-func (s *pass) pushes(resourceType string) bool {
-	return fhir.Selected(s.cfg.Types, resourceType)
-}
-
-func (s *pass) current(ctx context.Context, k fhir.Key) (feed.Event, bool, error) {
+func (p *Pusher) current(ctx context.Context, k fhir.Key) (feed.Event, bool, error) {
 	var ev feed.Event
 	found := false
-	err := s.eng.Store().Read(ctx, func(r *store.Reader) error {
+	err := p.eng.Store().Read(ctx, func(r *store.Reader) error {
 		row, ok, err := r.Event(feed.Ref{Key: k})
 		ev, found = row.Event, ok
 		ev.Unit, ev.UnitSize = "", 0

@@ -15,6 +15,7 @@ import (
 	"github.com/tributary-sync/tributary/feed"
 	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/push"
+	"github.com/tributary-sync/tributary/reconcile"
 	"github.com/tributary-sync/tributary/resourcemanager"
 	"github.com/tributary-sync/tributary/store"
 	"github.com/tributary-sync/tributary/version"
@@ -315,15 +316,13 @@ func TestPushFailure(t *testing.T) {
 	}
 }
 
-// A held key drives itself: the own copy goes up though the cursor is past it, and the held one as it came where that did not end it.
-func TestPushDirty(t *testing.T) {
-	w := newWorld(t, push.Config{})
-	w.write("a=own")
-	w.want("first", "a")
-	v := version.Version{Replica: epoch2, Tick: 7} // written at a node that the parent no longer knows of
-	r, err := fhir.Parse([]byte(`{"resourceType":"Basic","id":"a","language":"lost"}`), 0)
+// heldFrom sets a copy of Basic/id aside at the child, as a pull would that found the parent with something else than the child wrote.
+func (w *world) heldFrom(replica version.Replica, tick uint64, id, text string) version.Version {
+	w.t.Helper()
+	v := version.Version{Replica: replica, Tick: tick}
+	r, err := fhir.Parse(fmt.Appendf(nil, `{"resourceType":"Basic","id":%q,"language":%q}`, id, text), 0)
 	if err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
 	ev := feed.Event{
 		Seq: 1, Key: r.Key, Action: feed.Created, Content: r.Body,
@@ -331,16 +330,75 @@ func TestPushDirty(t *testing.T) {
 	}
 	link := engine.Link{Peer: "top", Epoch: epoch1, Follows: func(string) bool { return true }}
 	if rs, err := w.eng.Accept(w.ctx, engine.Batch{Link: link, Events: []feed.Event{ev}}); err != nil || rs[0].Result != feed.Held {
-		t.Fatal(rs, err)
+		w.t.Fatal(rs, err)
 	}
-	w.want("dirty: own and held", "a", "a")
+	return v
+}
+
+func (w *world) holds() int {
+	w.t.Helper()
+	held, err := w.eng.Store().Held(w.ctx, 0)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return len(held)
+}
+
+// A held key drives itself: the own copies go up though the cursor is past them, and the held ones as they came where that did not end it.
+func TestPushDirty(t *testing.T) {
+	w := newWorld(t, push.Config{})
+	w.write("a=own", "b=own")
+	w.want("first", "a+2 b+2")
+	w.heldFrom(epoch2, 8, "b", "lost") // written at a node that the parent no longer knows of
+	a := w.heldFrom(epoch2, 7, "a", "lost")
+	w.want("dirty: own in the order of the log, and held", "a b", "b a")
 	w.want("it is over")
-	above, _, err := w.top.Store().Get(w.ctx, r.Key)
-	if err != nil || !above.Stamp.Vector.Contains(v) {
+	above, _, err := w.top.Store().Get(w.ctx, fhir.Key{Type: "Basic", ID: "a"})
+	if err != nil || !above.Stamp.Vector.Contains(a) {
 		t.Errorf("the held copy was not offered: %v %v", above.Stamp, err)
 	}
-	held, err := w.eng.Store().Held(w.ctx, 0)
-	if err != nil || len(held) != 0 {
-		t.Errorf("the receipts ended nothing: %+v %v", held, err)
+	if n := w.holds(); n != 0 {
+		t.Errorf("the receipts ended nothing: %d", n)
+	}
+}
+
+// A parent that waits for a person is not told the same thing with every pass, and it is told at once what is new, or where it has another log. A
+// clock that was put back delays nothing.
+func TestPushHeldAgain(t *testing.T) {
+	w := newWorld(t, push.Config{})
+	w.write("a=own")
+	w.want("first", "a")
+	w.top.SetPolicies(reconcile.Policies{Default: reconcile.Defer})
+	w.heldFrom(epoch2, 7, "a", "lost")
+	both := []string{"a", "a"}
+	w.want("told", both...)
+	w.want("at once")
+	var told []int
+	for minute := 1; minute <= 300; minute++ {
+		w.now, w.sent = w.now.Add(time.Minute), nil
+		if _, err := w.p.Pass(w.ctx); err != nil {
+			t.Fatal(err)
+		}
+		if len(w.sent) > 0 {
+			told = append(told, minute)
+		}
+	}
+	if want := []int{1, 3, 7, 14, 28, 55, 109, 169, 229, 289}; !slices.Equal(told, want) {
+		t.Errorf("told again after %v minutes, not %v", told, want)
+	}
+	w.sent = nil
+	w.want("nothing is due")
+	w.write("a=own again")
+	w.want("an edit", both...)
+	w.want("nothing is due")
+	w.heldFrom(epoch2, 9, "a", "another")
+	w.want("another copy is held", both...)
+	w.now = w.now.AddDate(-3, 0, 0)
+	w.want("a clock that was put back", both...)
+	w.want("nothing is due")
+	w.peer.Epoch = epoch2
+	w.want("the parent has another log", both...)
+	if n := w.holds(); n == 0 {
+		t.Error("the hold ended, so this shows nothing")
 	}
 }

@@ -65,6 +65,8 @@ func (n *Net) checkClaims(ctx context.Context, views []view) []error {
 			}
 			if c, ok := views[i].copies[ev.Key]; !ok && n.collected(ev.Key) {
 				continue // it never had what others deleted and forgot
+			} else if ok && c.Stamp.Deleted && n.collected(ev.Key) && n.deletedLater(ev) {
+				continue // it was removed by a full comparison, which tells that others had deleted it and not what they had seen
 			} else if n.estranged && n.collected(ev.Key) && n.deletedLater(ev) {
 				continue // nobody hears of what was deleted and collected before they knew each other again
 			} else if !ok || !c.Stamp.Vector.Contains(at.ver) {
