@@ -3,9 +3,7 @@ package push
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/tributary-sync/tributary/feed"
@@ -84,20 +82,14 @@ func (s *pass) tell(ctx context.Context, keys []fhir.Key) error {
 	if err := s.sendParts(ctx, held, nil); err != nil {
 		return err
 	}
-	for _, k := range keys {
-		still, err := s.heldOf(ctx, k)
-		if err != nil {
-			return err
+	states, err := s.eng.Store().HeldStates(ctx)
+	if err != nil {
+		return err
+	}
+	for _, h := range states {
+		if slices.Contains(keys, h.Key) {
+			s.told[h.Key] = s.told[h.Key].next(s.peer.Epoch+" "+h.State, s.cfg.Clock())
 		}
-		if len(still) == 0 {
-			delete(s.told, k)
-			continue
-		}
-		what, err := s.whatIsHeld(ctx, s.peer.Epoch, still)
-		if err != nil {
-			return err
-		}
-		s.told[k] = s.told[k].next(what, s.cfg.Clock())
 	}
 	return nil
 }
@@ -110,51 +102,24 @@ func (p *Pusher) heldOf(ctx context.Context, k fhir.Key) (held []store.Held, err
 	return held, err
 }
 
-// dueHolds returns the held keys of which the parent with that log is to be told now, the longest held first.
+// dueHolds returns the held keys of which the parent with that log is to be told now, the one that is held longest first. It forgets what was told of
+// others.
 func (p *Pusher) dueHolds(ctx context.Context, epoch string) ([]fhir.Key, error) {
-	held, err := p.eng.Store().Held(ctx, 0)
+	held, err := p.eng.Store().HeldStates(ctx)
 	if err != nil {
 		return nil, err
 	}
-	of := map[fhir.Key][]store.Held{}
-	var keys []fhir.Key
+	still := make(map[fhir.Key]told, len(held))
+	var due []fhir.Key
 	for _, h := range held {
 		if !p.pushes(h.Key.Type) {
 			continue
 		}
-		if of[h.Key] == nil {
-			keys = append(keys, h.Key)
-		}
-		of[h.Key] = append(of[h.Key], h)
-	}
-	for k := range p.told {
-		if of[k] == nil {
-			delete(p.told, k)
+		still[h.Key] = p.told[h.Key]
+		if still[h.Key].due(epoch+" "+h.State, p.cfg.Clock()) {
+			due = append(due, h.Key)
 		}
 	}
-	var due []fhir.Key
-	for _, k := range keys {
-		what, err := p.whatIsHeld(ctx, epoch, of[k])
-		if err != nil {
-			return nil, err
-		}
-		if p.told[k].due(what, p.cfg.Clock()) {
-			due = append(due, k)
-		}
-	}
+	p.told = still
 	return due, nil
-}
-
-// whatIsHeld tells apart what the parent with that log can be told of a held key: the own copy and the held ones, and all that they have seen.
-func (p *Pusher) whatIsHeld(ctx context.Context, epoch string, held []store.Held) (string, error) {
-	var b strings.Builder
-	own, _, err := p.current(ctx, held[0].Key)
-	if err != nil {
-		return "", err
-	}
-	fmt.Fprintf(&b, "%s own %s %s", epoch, own.Stamp.Version, own.Stamp.Vector)
-	for _, h := range held {
-		fmt.Fprintf(&b, " held %s %s", h.Stamp.Version, h.Stamp.Vector)
-	}
-	return b.String(), nil
 }

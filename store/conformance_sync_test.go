@@ -305,6 +305,58 @@ func TestConformanceHolds(t *testing.T) {
 	})
 }
 
+// What a held key stands at changes with its own copy and with what is held of it, and with nothing else.
+func TestConformanceHeldStates(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, driver, dsn string) {
+		w := newWorld(t, driver, dsn)
+		a, b := key("Patient", "a"), key("Patient", "b")
+		own, seen := version.Version{Replica: further, Tick: 5}, version.Version{Replica: further, Tick: 7}
+		a1, a2 := version.Version{Replica: far, Tick: 1}, version.Version{Replica: far, Tick: 2}
+		last := map[fhir.Key]string{}
+		differ := func(what string, want ...fhir.Key) {
+			t.Helper()
+			got, err := w.HeldStates(t.Context())
+			if err != nil || len(got) != 2 || got[0].Key != b || got[1].Key != a {
+				t.Fatalf("%s: %+v, %v", what, got, err)
+			}
+			var differs []fhir.Key
+			for _, h := range got {
+				if last[h.Key] != h.State {
+					differs = append(differs, h.Key)
+				}
+				last[h.Key] = h.State
+			}
+			same(t, what, differs, want)
+		}
+		step := func(what string, fn func(*store.Tx) error, want ...fhir.Key) {
+			t.Helper()
+			w.millis.Add(minute)
+			w.do(fn)
+			differ(what, want...)
+		}
+		hold := func(k fhir.Key, s version.Stamp) func(*store.Tx) error {
+			return func(tx *store.Tx) error {
+				return tx.Hold(store.Held{Key: k, Peer: "district", Action: feed.Updated, Stamp: s})
+			}
+		}
+		put := func(s version.Stamp) func(*store.Tx) error {
+			return func(tx *store.Tx) error {
+				_, err := tx.Put(store.Change{Key: a, Action: feed.Updated, Stamp: s, Content: w.Pack([]byte(`{}`), nil)})
+				return err
+			}
+		}
+		w.do(hold(b, stampBy(a1)))
+		step("the first", hold(a, stampBy(a1)), b, a)
+		differ("the same again")
+		step("an own copy", put(stampBy(own)), a)
+		step("it has seen more", put(stampBy(own, seen)), a)
+		step("the held one has seen more", hold(a, stampBy(a1, seen)), a)
+		step("another one is held", hold(a, stampBy(version.Version{Replica: further, Tick: 9})), a)
+		step("a refusal", func(tx *store.Tx) error { return tx.NoteRefusal(a, "not now") })
+		step("a newer one of one of them", hold(a, stampBy(a2)), a)
+	})
+}
+
 func TestConformanceConflicts(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, driver, dsn string) {
 		w := newWorld(t, driver, dsn)

@@ -117,6 +117,37 @@ func (s *Store) Held(ctx context.Context, limit int) ([]Held, error) {
 	return out, s.dialect.wrap("read holds", err)
 }
 
+// HeldState is what stands against each other at a held key: State differs where the own copy or one of the held ones does, or has seen more.
+type HeldState struct {
+	Key   fhir.Key
+	State string
+}
+
+// HeldStates returns the held keys, the one that is held longest first, without reading any content.
+func (s *Store) HeldStates(ctx context.Context) ([]HeldState, error) {
+	d := s.direct(ctx)
+	var out []HeldState
+	at := map[fhir.Key]int{}
+	err := d.each(heldStates, nil, func(rows *sql.Rows) error {
+		var k fhir.Key
+		var replica, tick, seen, held string
+		if err := rows.Scan(&k.Type, &k.ID, &replica, &tick, &seen, &held); err != nil {
+			return err
+		}
+		i, ok := at[k]
+		if !ok {
+			i = len(out)
+			at[k], out = i, append(out, HeldState{k, tick + "-" + replica + " " + seen})
+		}
+		out[i].State += " " + held
+		return nil
+	})
+	return out, s.dialect.wrap("read holds", err)
+}
+
+const heldStates = "SELECT h.type, h.id, COALESCE(r.replica, ''), COALESCE(r.tick, 0), COALESCE(r.vector, ''), h.stamp FROM sync_held h " +
+	"LEFT JOIN resource r ON r.type = h.type AND r.id = h.id ORDER BY h.held_at, h.type, h.id, h.version"
+
 func (q *query) held(where string, args ...any) ([]Held, error) {
 	var out []Held
 	err := q.each("SELECT type, id, peer, action, stamp, content, held_at, refusal FROM sync_held "+where, args, func(rows *sql.Rows) error {
