@@ -32,6 +32,7 @@ type filed struct {
 	deps node.Deps
 }
 
+// startFiled starts a node of that parent, nil for none, with those settings.
 func startFiled(t *testing.T, parent *running, settings string, deps node.Deps) *filed {
 	t.Helper()
 	dir := t.TempDir()
@@ -39,13 +40,17 @@ func startFiled(t *testing.T, parent *running, settings string, deps node.Deps) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := parent.Control().AddChild(t.Context(), "child", "")
-	if err != nil {
-		t.Fatal(err)
+	f := &filed{t: t, path: filepath.Join(dir, "tributary.yaml"), deps: deps}
+	text := fmt.Sprintf("# mine\nnode: {name: child, listen: %q}\n", l.Addr())
+	if parent != nil {
+		c, err := parent.Control().AddChild(t.Context(), "child", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		text += fmt.Sprintf("parent: {url: %q} # the district\n\n", parent.cfg.Node.URL)
+		f.env = []string{"TRIBUTARY_PARENT__CREDENTIAL=" + c.Credential}
 	}
-	text := fmt.Sprintf("# mine\nnode: {name: child, listen: %q}\nparent: {url: %q} # the district\n\n%s", l.Addr(), parent.cfg.Node.URL, settings)
-	f := &filed{t: t, path: filepath.Join(dir, "tributary.yaml"), env: []string{"TRIBUTARY_PARENT__CREDENTIAL=" + c.Credential}, deps: deps}
-	f.save(text)
+	f.save(text + settings)
 	cfg := f.load()
 	if err := node.Init(t.Context(), cfg, f.deps); err != nil {
 		t.Fatal(err)

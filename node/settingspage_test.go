@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
@@ -46,8 +47,8 @@ func (f *filed) form() url.Values {
 			out.Add(m[1], m[2])
 		}
 	}
-	for _, m := range regexp.MustCompile(`name="(pull|push)" value="([^"]*)" checked`).FindAllStringSubmatch(body, -1) {
-		out.Add(m[1], m[2])
+	for _, m := range regexp.MustCompile(`(?:type="hidden" name="(pull|push)" value="([^"]*)"|name="(pull|push)" value="([^"]*)" checked)`).FindAllStringSubmatch(body, -1) {
+		out.Add(m[1]+m[3], m[2]+m[4])
 	}
 	for _, m := range regexp.MustCompile(`(?s)<select name="(policy\.[^"]*)".*?<option value="([^"]*)" selected`).FindAllStringSubmatch(body, -1) {
 		out.Set(m[1], m[2])
@@ -109,5 +110,22 @@ func TestSettingsPage(t *testing.T) {
 	}
 	if rows := child.settingsAudit(t); len(rows) != 2 || rows[0].Peer != "dashboard" {
 		t.Errorf("%+v", rows)
+	}
+}
+
+// A node without a parent has no choice of what goes to one, and choosing a rule there leaves what is written of it as it is.
+func TestSettingsPageWithoutAParent(t *testing.T) {
+	top := startFiled(t, nil, "pull: {types: [{type: Patient}]}\n", node.Deps{})
+	top.write(t, "Patient", "p", "here")
+	if _, body := top.page(nil); strings.Contains(body, `type="checkbox"`) || strings.Contains(body, `name="new"`) || !strings.Contains(body, `<select name="policy.Patient"`) {
+		t.Errorf("%s", body)
+	}
+	before := top.settings()
+	form := top.form()
+	form.Set("policy.Patient", string(reconcile.Defer))
+	form.Set("do", "apply")
+	status, body := top.page(form)
+	if now := top.settings(); status != http.StatusSeeOther || now.Conflicts.Types["Patient"] != reconcile.Defer || !reflect.DeepEqual([]any{now.Pull, now.Push}, []any{before.Pull, before.Push}) {
+		t.Errorf("%d, %+v\n%s", status, now, body)
 	}
 }

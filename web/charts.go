@@ -63,7 +63,8 @@ type series struct {
 	name   string
 	values func(control.Interval) [2]int64
 	write  func(int64) string
-	most   bool // the largest value says more than the sum
+	most   bool  // the largest value says more than the sum
+	least  int64 // up to where the scale goes at least: what is small looks small
 }
 
 func (w *Web) charts(out http.ResponseWriter, r *http.Request) error {
@@ -93,10 +94,10 @@ func (p page) rangeOf(id string, list []control.Interval, name func(time.Time) s
 	}
 	out := chartRange{ID: id, Title: p.t("chart." + id), First: p.t("chart.from_" + id)}
 	for _, s := range []series{
-		{"changes", func(x control.Interval) [2]int64 { return [2]int64{x.Arrived, x.Changes - x.Arrived} }, number, false},
-		{"bytes", func(x control.Interval) [2]int64 { return [2]int64{x.BytesIn, x.BytesOut} }, size, false},
-		{"lag", func(x control.Interval) [2]int64 { return [2]int64{x.Lag} }, span, true},
-		{"failures", func(x control.Interval) [2]int64 { return [2]int64{x.Failures} }, number, false},
+		{"changes", func(x control.Interval) [2]int64 { return [2]int64{x.Arrived, x.Changes - x.Arrived} }, number, false, 0},
+		{"bytes", func(x control.Interval) [2]int64 { return [2]int64{x.BytesIn, x.BytesOut} }, size, false, 0},
+		{"lag", func(x control.Interval) [2]int64 { return [2]int64{x.Lag} }, span, true, 60_000},
+		{"failures", func(x control.Interval) [2]int64 { return [2]int64{x.Failures} }, number, false, 5},
 	} {
 		out.Charts = append(out.Charts, p.chartOf(s, list, name, every))
 	}
@@ -127,8 +128,9 @@ func (p page) chartOf(s series, list []control.Interval, name func(time.Time) st
 	}
 	c.Said = p.t("chart.said_nothing", "title", c.Title)
 	if top > 0 {
+		c.Said = p.t("chart.said", "title", c.Title, "total", c.Total, "top", s.write(top), "when", name(p.time(list[peak].From)))
+		top = max(top, s.least)
 		c.Top = s.write(top)
-		c.Said = p.t("chart.said", "title", c.Title, "total", c.Total, "top", c.Top, "when", name(p.time(list[peak].From)))
 	}
 	step := float64(chartWidth) / float64(max(1, len(list)))
 	unit := func(x float64) string { return strconv.FormatFloat(x, 'f', 1, 64) }
