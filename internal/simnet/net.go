@@ -160,10 +160,10 @@ func (x *Node) pass(ctx context.Context, direction string) (moved int, err error
 	x.net.logf("%s %s: %d events, %v", x.name, direction, moved, err)
 	if err == nil && x.answers > before {
 		x.doubtful, x.awaited = false, false
-		if life == x.parent.restored { // else the answer may have been under way since before
+		if life == x.parent.restored { // else the answer may have been under way since before, and what it tells is forgotten
 			x.parent.heard()
 		}
-		x.unmet = x.unmet && !(direction == "push" && moved > 0) // a parent remembers whose changes it took
+		x.unmet = x.unmet && !(direction == "push" && moved > 0 && life == x.parent.restored) // a parent remembers whose changes it took
 	}
 	if err != nil && direction == "push" && x.net.opts.Restores && !x.net.healing && x.luck.IntN(3) == 0 {
 		return 0, x.backUp(ctx) // its parent may have taken what the copy does not know to be pushed
