@@ -316,20 +316,21 @@ func (l *auditLook) namedNewestQuery(classes []int64, sp span) (string, []any) {
 	return "SELECT " + one + strings.Repeat(", "+one, namedAtOnce-1), args
 }
 
-// nextOfRun asks for the class of a run's rows that comes next.
-const nextOfRun = "SELECT class FROM sync_audit_message FORCE INDEX (sync_audit_message_run) WHERE run = ? AND class > ? ORDER BY class LIMIT 1"
+// classesOfRun asks for the classes of a run's rows, by a seek for each.
+const classesOfRun = "SELECT class FROM sync_audit_message FORCE INDEX FOR GROUP BY (sync_audit_message_run) WHERE run = ? GROUP BY run, class"
 
 // readClasses reads which classes q selects; of a run, which has few, those that it has.
 func (l *auditLook) readClasses() error {
 	var run map[int64]bool
 	if l.q.Run != "" {
 		run = map[int64]bool{}
-		for class := int64(0); ; run[class] = true {
-			if ok, err := l.one(nextOfRun, []any{l.q.Run, class}, &class); err != nil {
-				return err
-			} else if !ok {
-				break
-			}
+		if err := l.each(classesOfRun, []any{l.q.Run}, func(rows *sql.Rows) error {
+			var class int64
+			err := rows.Scan(&class)
+			run[class] = true
+			return err
+		}); err != nil {
+			return err
 		}
 	}
 	l.classes = []int64{}
