@@ -23,7 +23,9 @@ const Merged = engine.Merged
 // ShownConflict is a conflict with what a person needs to decide about it.
 type ShownConflict struct {
 	Conflict
-	Basis       string              `json:"basis,omitempty"` // names the copies that were shown; for a Resolution
+	Basis       string              `json:"basis,omitempty"`      // names the copies that were shown; for a Resolution
+	LocalBy     string              `json:"localBy,omitempty"`    // the node that wrote the local copy, empty where its name is not known
+	IncomingBy  string              `json:"incomingBy,omitempty"` // the node that wrote the other one
 	Differences []ElementDifference `json:"differences"`
 }
 
@@ -101,7 +103,11 @@ func (c *Control) Conflict(ctx context.Context, name string) (ShownConflict, err
 	if err != nil {
 		return ShownConflict{}, err
 	}
-	out := ShownConflict{Conflict: row, Differences: []ElementDifference{}}
+	names, err := c.Names(ctx, row.Local.Author, row.Incoming.Author)
+	if err != nil {
+		return ShownConflict{}, err
+	}
+	out := ShownConflict{Conflict: row, LocalBy: names[row.Local.Author], IncomingBy: names[row.Incoming.Author], Differences: []ElementDifference{}}
 	if row.Status != store.ConflictDecided {
 		out.Basis = row.Basis()
 	}

@@ -170,7 +170,7 @@ func (a *acceptance) conflict(in incoming, local version.Stamp) (feed.Result, st
 	row := store.Conflict{
 		Key: in.Key, Status: store.ConflictDecided, Peer: a.link.Peer, Local: local, LocalContent: mine, Incoming: in.Stamp, IncomingContent: in.Content,
 	}
-	if err := a.origins(&row); err != nil {
+	if err := origins(a.tx, &row); err != nil {
 		return "", "", err
 	}
 	var merged *authoring

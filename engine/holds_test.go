@@ -58,6 +58,16 @@ func agree(t *testing.T, a, b *site, id string) {
 	}
 }
 
+// A person who is asked about a held copy sees from what both were made, as in any conflict.
+func TestEngineHoldTellsItsAncestor(t *testing.T) {
+	hub, north, _ := apart(t, deferring(), gender, birth)
+	wantResult(t, north.take(follower(), hub.event("p"))[0], feed.Held)
+	c, err := north.Waiting(north.ctx, "Patient/p")
+	if err != nil || c.Kind != store.KindEdit || !strings.Contains(string(c.AncestorContent), "male") || c.Ancestor.Replica != north.replica() {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
 func TestEngineHolds(t *testing.T) {
 	for _, c := range []struct {
 		name string

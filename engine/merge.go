@@ -15,8 +15,14 @@ import (
 // Merged is the winner of a conflict whose two copies were put together.
 const Merged = "merged"
 
+// historian is what reads the history of a key, in a transaction or outside.
+type historian interface {
+	History(k fhir.Key, before uint64, limit int) ([]store.Copy, error)
+	ConflictsOf(k fhir.Key) ([]store.Conflict, error)
+}
+
 // origins finds out what kind of conflict it is, and the newest copy that both sides have seen, as far as this node has it.
-func (a *acceptance) origins(row *store.Conflict) error {
+func origins(of historian, row *store.Conflict) error {
 	switch {
 	case row.Local.Deleted != row.Incoming.Deleted:
 		row.Kind = store.KindDeletion
@@ -35,7 +41,7 @@ func (a *acceptance) origins(row *store.Conflict) error {
 	}
 	before := uint64(0)
 	for best.IsZero() {
-		copies, err := a.tx.History(row.Key, before, 20)
+		copies, err := of.History(row.Key, before, 20)
 		if err != nil {
 			return err
 		}
@@ -49,7 +55,7 @@ func (a *acceptance) origins(row *store.Conflict) error {
 			}
 		}
 	}
-	others, err := a.tx.ConflictsOf(row.Key)
+	others, err := of.ConflictsOf(row.Key)
 	if err != nil {
 		return err
 	}

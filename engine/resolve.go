@@ -113,6 +113,7 @@ type finder interface {
 	OpenConflict(k fhir.Key) (store.Conflict, bool, error)
 	HeldOf(k fhir.Key) ([]store.Held, error)
 	Get(k fhir.Key) (store.Copy, bool, error)
+	historian
 }
 
 // waitingFor finds what waits for a decision under a UUID or a Type/id.
@@ -143,8 +144,11 @@ func waitingFor(f finder, name string) (store.Conflict, error) {
 		}
 		row = HeldConflict(held[len(held)-1])
 	}
-	cur, _, err := f.Get(key) // it may have been edited since
+	cur, ok, err := f.Get(key) // it may have been edited since
 	row.Local, row.LocalContent = cur.Stamp, cur.Body
+	if err == nil && ok && row.Status == store.ConflictHeld {
+		err = origins(f, &row)
+	}
 	return row, err
 }
 
@@ -170,7 +174,7 @@ func (a *acceptance) resolve(row store.Conflict, r Resolution, actor string) (Re
 			WithHint("Look at it again with `tributary conflict show`, and decide about what it shows")
 	}
 	in := a.e.prepareOne(feed.Event{Key: row.Key, Action: actionOf(row.Incoming), Stamp: row.Incoming, Content: row.IncomingContent})
-	if err := a.origins(&row); err != nil {
+	if err := origins(a.tx, &row); err != nil {
 		return Resolved{}, err
 	}
 	merged, err := a.chosen(&row, r, op)

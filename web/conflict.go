@@ -63,10 +63,6 @@ func (w *Web) conflict(out http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	names, err := w.ctl.Names(r.Context(), c.Local.Author, c.Incoming.Author)
-	if err != nil {
-		return err
-	}
 	base, err := w.peered(r.Context(), w.page(r, "", "/conflicts"))
 	if err != nil {
 		return err
@@ -75,8 +71,8 @@ func (w *Web) conflict(out http.ResponseWriter, r *http.Request) error {
 	p := conflictPage{page: base, C: c, Basis: c.Basis, Action: conflictPath(c.UUID, c.Key), Merge: c.Basis != "", LocalName: base.t("conflict.ours"), IncomingName: base.t("conflict.theirs", "peer", base.peer(c.Peer, "who.another"))}
 	p.Sentences = p.conflictWords(c.Conflict)
 	p.Sides = []side{
-		p.sideOf(c.Conflict, p.LocalName, "local", c.Local, c.LocalContent, names),
-		p.sideOf(c.Conflict, p.IncomingName, "incoming", c.Incoming, c.IncomingContent, names),
+		p.sideOf(c.Conflict, p.LocalName, "local", c.LocalBy, c.Local, c.LocalContent),
+		p.sideOf(c.Conflict, p.IncomingName, "incoming", c.IncomingBy, c.Incoming, c.IncomingContent),
 	}
 	switch {
 	case c.Local.Deleted != c.Incoming.Deleted:
@@ -140,8 +136,8 @@ func (p page) conflictWords(c control.Conflict) []string {
 	return append(out, p.t("conflict.stays"))
 }
 
-func (p page) sideOf(c control.Conflict, name, choice string, s version.Stamp, content []byte, names map[version.Replica]string) side {
-	out := side{Name: name, Version: s.Version.String(), By: or(names[s.Author], string(s.Author)), Authored: p.when(s.Authored)}
+func (p page) sideOf(c control.Conflict, name, choice, by string, s version.Stamp, content []byte) side {
+	out := side{Name: name, Version: s.Version.String(), By: or(by, string(s.Author)), Authored: p.when(s.Authored)}
 	switch {
 	case c.Status != control.ConflictDecided:
 		out.Choice = choice

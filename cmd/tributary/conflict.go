@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -312,9 +313,10 @@ func (a *app) printConflict(c control.ShownConflict) error {
 	for _, side := range []struct {
 		name    string
 		stamp   stamps.Stamp
+		by      string
 		content json.RawMessage
-	}{{"Local copy", c.Local, c.LocalContent}, {"Incoming copy, from " + dash(c.Peer), c.Incoming, c.IncomingContent}} {
-		a.say("\n%s: version %s, written at %s by %s", side.name, side.stamp.Version, a.when(side.stamp.Authored), side.stamp.Author)
+	}{{"Local copy", c.Local, c.LocalBy, c.LocalContent}, {"Incoming copy, from " + dash(c.Peer), c.Incoming, c.IncomingBy, c.IncomingContent}} {
+		a.say("\n%s: version %s, written at %s by %s", side.name, side.stamp.Version, a.when(side.stamp.Authored), cmp.Or(side.by, string(side.stamp.Author)))
 		if side.stamp.Deleted {
 			a.say("(deleted)")
 			continue

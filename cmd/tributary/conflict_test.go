@@ -163,8 +163,11 @@ func TestConflictMerged(t *testing.T) {
 	if len(list) != 1 || list[0].Status != "held" {
 		t.Errorf("at the clinic: %+v", list)
 	}
-	if shown := clinic.must(t, "conflict", "show", "Patient/clinic"); !strings.Contains(shown, "Patient.gender") {
-		t.Errorf("got\n%s", shown)
+	shown = clinic.must(t, "conflict", "show", "Patient/clinic")
+	for _, want := range []string{"Patient.gender", "changed on both sides, differently", "Patient.active", "added on the left", "Common ancestor", " by clinic\n", " by district\n"} {
+		if !strings.Contains(shown, want) {
+			t.Errorf("conflict show at the clinic does not say %q:\n%s", want, shown)
+		}
 	}
 	clinic.must(t, "conflict", "resolve", "Patient/clinic", "incoming")
 	same("clinic", `"gender":"other"`)
