@@ -30,15 +30,7 @@ func (n *Node) incarnate(ctx context.Context) error {
 		return err
 	}
 	if now != "" && inFile != now && inFile != before {
-		var suspect *engine.Suspect
-		if now := n.store.Identity().Replica; slices.Contains(late, now) {
-			pushed, err := n.pushed(ctx)
-			if err != nil {
-				return err
-			}
-			suspect = &engine.Suspect{Replica: now, Pushed: pushed}
-		}
-		if err := n.engine.Restored(ctx, "its nonce is not the one in "+path, suspect); err != nil {
+		if err := n.olderCopy(ctx, "its nonce is not the one in "+path, slices.Contains(late, n.store.Identity().Replica)); err != nil {
 			return err
 		}
 		n.deps.Log.Warn("the database is an older copy: it goes on under a new replica", "replica", string(n.store.Identity().Replica))
@@ -51,6 +43,35 @@ func (n *Node) incarnate(ctx context.Context) error {
 	}
 	return nil
 }
+
+// olderCopy gives a database that its nonce shows to be an older copy a new replica and a new log. Late says that this replica was itself found to be
+// an older copy once, so that its last changes may bear names which were given twice: the parent is asked about them, and without one all that no child
+// was seen to have is written again.
+func (n *Node) olderCopy(ctx context.Context, why string, late bool) error {
+	if !late {
+		return n.engine.Restored(ctx, why, nil)
+	}
+	pushed, err := n.pushed(ctx)
+	if err != nil {
+		return err
+	}
+	if n.cfg.Parent.URL != "" {
+		return n.engine.Restored(ctx, why, &engine.Suspect{Replica: n.store.Identity().Replica, Pushed: pushed})
+	}
+	var agreed uint64
+	err = n.store.Read(ctx, func(r *store.Reader) error {
+		var err error
+		agreed, err = r.AgreedMost()
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return n.engine.RestoredLate(ctx, why, "", max(agreed, pushed), nobody)
+}
+
+// nobody confirms nothing.
+func nobody(context.Context, []feed.Ref) ([]feed.Event, error) { return nil, nil }
 
 // pushed returns up to which sequence the parent has this node's log.
 func (n *Node) pushed(ctx context.Context) (uint64, error) {
@@ -74,7 +95,6 @@ func (n *Node) foundByChild(ctx context.Context, why, epoch string, agreed uint6
 	if err := n.foundLate(); err != nil {
 		return err
 	}
-	nobody := func(context.Context, []feed.Ref) ([]feed.Event, error) { return nil, nil }
 	if err := n.engine.RestoredLate(ctx, why, epoch, agreed, nobody); err != nil {
 		return err
 	}
