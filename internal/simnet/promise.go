@@ -65,7 +65,7 @@ func (n *Net) alive(k fhir.Key, a *accepted, views []view) bool {
 	for _, v := range views {
 		for _, s := range v.stamps(k) {
 			switch {
-			case a.is(s):
+			case a.is(s), s.Origin == a.stamp.Version && s.SameContent(a.stamp): // or a decision for it
 				found = true
 			case s.Version == a.stamp.Version:
 				twice = true
