@@ -141,7 +141,8 @@ func (n *Net) checkMinted(views []view) []error {
 }
 
 // checkNames: what its parent has of a node keeps its name when the node is put back (core-review rule 8): a second name would make it a
-// rival of its own successors. A parent that was put back itself may have lost the first.
+// rival of its own successors. A parent that was put back itself may have lost the first, and a copy that was put back again has not heard of names that
+// were given after it was made.
 func (n *Net) checkNames(x *Node, mine, parents view) []error {
 	if x.parent.restored > 0 || n.opts.Moves || x.copied || x.renamed {
 		return nil
@@ -153,7 +154,7 @@ func (n *Net) checkNames(x *Node, mine, parents view) []error {
 	}
 	for k, known := range parents.logged {
 		for _, first := range known {
-			if !x.own[first.Version.Replica] || first.Origin != first.Version {
+			if !x.own[first.Version.Replica] || x.forgot[first.Version.Replica] || first.Origin != first.Version {
 				continue
 			}
 			for _, s := range mine.logged[k] {

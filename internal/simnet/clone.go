@@ -31,7 +31,7 @@ func (x *Node) copyMachine(ctx context.Context) error {
 	n.clones++
 	y := &Node{
 		net: n, name: x.name + "'", as: x.as, twin: x, dir: x.dir + "-copy", parent: x.parent, tokens: x.tokens, flows: maps.Clone(x.flows), policies: x.policies,
-		waits: x.waits, limit: x.limit, skew: x.skew, own: x.own, copied: true, unmet: x.unmet, gone: slices.Clone(x.gone),
+		waits: x.waits, limit: x.limit, skew: x.skew, own: x.own, forgot: x.forgot, copied: true, unmet: x.unmet, gone: slices.Clone(x.gone),
 		ids: source{stream(n.opts.Seed, 300+uint64(n.clones))}, luck: stream(n.opts.Seed, 400+uint64(n.clones)),
 	}
 	n.logf("%s is copied, and both go on", x.name)

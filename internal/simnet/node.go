@@ -46,7 +46,9 @@ type Node struct {
 	backup         *view                    // what the copy of its folder has
 	backupHead     feed.Cursor              // of its log in that copy
 	backupDoubtful bool                     // it was doubtful when that was made
+	backupOwn      map[version.Replica]bool // which of own it was by then
 	own            map[version.Replica]bool // replicas that it is and was
+	forgot         map[version.Replica]bool // which of own it took after a copy was made that was put back since
 	restored       int
 	doubtful       bool        // the whole machine was put back, or had a copy that ran too, and no pass has gone well since
 	renamed        bool        // it was put back in a way in which it could not ask what of it keeps its name
@@ -66,7 +68,7 @@ const maxLevels = 4
 func (n *Net) node(i int) *Node {
 	o := n.opts
 	x := &Node{
-		net: n, name: fmt.Sprintf("n%d", i), as: fmt.Sprintf("n%d", i), dir: filepath.Join(o.Dir, fmt.Sprintf("n%d", i)), own: map[version.Replica]bool{}, tokens: map[string]credential{},
+		net: n, name: fmt.Sprintf("n%d", i), as: fmt.Sprintf("n%d", i), dir: filepath.Join(o.Dir, fmt.Sprintf("n%d", i)), own: map[version.Replica]bool{}, forgot: map[version.Replica]bool{}, tokens: map[string]credential{},
 		ids: source{stream(o.Seed, 100+uint64(i))}, luck: stream(o.Seed, 200+uint64(i)), flows: map[string]flow{}, policies: map[string]reconcile.Policy{},
 	}
 	if i > 0 {

@@ -2,6 +2,7 @@ package simnet
 
 import (
 	"context"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -132,6 +133,9 @@ func (x *Node) restore(ctx context.Context, whole bool) error {
 	if err := x.loses(ctx, now); err != nil {
 		return err
 	}
+	for r := range x.own {
+		x.forgot[r] = x.forgot[r] || !x.backupOwn[r]
+	}
 	err = x.restart(ctx, func() error {
 		if err := copyFolder(to, x.dir); err != nil || !whole {
 			return err
@@ -162,7 +166,7 @@ func (x *Node) backUp(ctx context.Context) error {
 		return err
 	}
 	x.net.logf("%s is backed up", x.name)
-	x.backup, x.backupDoubtful = &now, x.doubtful || x.twin != nil
+	x.backup, x.backupDoubtful, x.backupOwn = &now, x.doubtful || x.twin != nil, maps.Clone(x.own)
 	if x.backupHead, err = x.live.Engine().Store().Head(ctx); err != nil {
 		return err
 	}
