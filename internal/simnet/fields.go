@@ -209,6 +209,19 @@ func (x *Node) resolveFields(ctx context.Context) (bool, error) {
 	return true, err
 }
 
+// nothingStays reports whether each of two copies has fields, and none that the other one has not taken away.
+func nothingStays(ancestor, local, incoming map[string]string) bool {
+	without := func(a, b map[string]string) bool {
+		for name, value := range a {
+			if b[name] != "" || ancestor[name] != value {
+				return false
+			}
+		}
+		return len(a) > 0
+	}
+	return without(local, incoming) && without(incoming, local)
+}
+
 // checkFields: no edit of a field is lost. It stands, was changed again by who had seen it, or is in a conflict where a copy lost. What was merged
 // has of each field what the side says that changed it.
 func (n *Net) checkFields(views []view) []error {
@@ -232,6 +245,9 @@ func (n *Net) checkFields(views []view) []error {
 				wrong = append(wrong, fmt.Errorf("%s: two resources %s that were made independently were merged", n.nodes[i].name, c.Key))
 			}
 			now := fields(result)
+			if merged && strings.Contains(c.Rule, ",") && nothingStays(ancestor, local, incoming) && (maps.Equal(now, local) || maps.Equal(now, incoming)) {
+				merged = false // nothing of the list was to stay though each side left something: that is a clash about the list as a whole
+			}
 			for f := range fieldCount {
 				name := fmt.Sprintf("f%d", f)
 				l, r, a, got := local[name], incoming[name], ancestor[name], now[name]
