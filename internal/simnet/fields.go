@@ -282,9 +282,14 @@ func (n *Net) checkFields(views []view) []error {
 }
 
 // overwritten reports whether an application that had seen an edit changed the field again, or deleted the resource, or may have. Equal content is
-// one content: who had seen that of one author had seen that of the other.
+// one content, and an equal value of a field one value: who had seen that of one author had seen that of the other.
 func (n *Net) overwritten(e fieldEdit) bool {
 	same := slices.DeleteFunc(slices.Clone(n.accepted[e.key]), func(a *accepted) bool { return !a.stamp.SameContent(e.write.stamp) })
+	for _, o := range n.edits {
+		if o.key == e.key && o.field == e.field && o.value == e.value && !o.all && o.write != nil {
+			same = append(same, o.write)
+		}
+	}
 	return slices.ContainsFunc(n.edits, func(o fieldEdit) bool {
 		return o.key == e.key && o.write != e.write && (o.all || o.field == e.field) && (o.write == nil || slices.ContainsFunc(same, func(a *accepted) bool {
 			return a.stamp.Version != o.write.stamp.Version && o.write.stamp.Vector.Contains(a.stamp.Version)
