@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/tributary-sync/tributary/clients"
@@ -42,7 +41,7 @@ func contractRemotes() []remote {
 			p := newParent(t)
 			opts := clients.RESTOptions{Authorize: clients.Bearer(secret(operatorToken)), Limit: maxDoc}
 			return &site{
-				Remote: clients.NewREST(p.url, opts, http.DefaultTransport), faults: p.faults, key: ofType(kind), old: true,
+				Remote: clients.NewREST(p.url, opts, p.faults), faults: p.faults, key: ofType(kind), old: true,
 				refused: []byte(strings.Replace(refused, "LARGE", strings.Repeat("x", maxDoc), 1)), reason: fmt.Sprint(maxDoc),
 			}
 		}
@@ -54,14 +53,14 @@ func contractRemotes() []remote {
 			t.Cleanup(srv.Close)
 			opts := clients.RESTOptions{OpenMRS: true, Authorize: clients.Basic(emrtest.User, secret(emrtest.Password)), Limit: maxDoc}
 			return &site{
-				Remote: clients.NewREST(srv.URL, opts, http.DefaultTransport), faults: f, key: ofType(kind), refused: []byte(refused), reason: reason,
+				Remote: clients.NewREST(srv.URL, opts, f), faults: f, key: ofType(kind), refused: []byte(refused), reason: reason,
 			}
 		}
 	}
 	fhirs := func(t *testing.T) *site {
 		p := newParent(t)
 		return &site{
-			Remote: clients.NewFHIR(p.url+"/fhir/R4", secret(operatorToken), http.DefaultTransport, p.faults.now), faults: p.faults, key: ofType("Basic"), old: true, batches: true,
+			Remote: clients.NewFHIR(p.url+"/fhir/R4", secret(operatorToken), p.faults, p.faults.now), faults: p.faults, key: ofType("Basic"), old: true, batches: true,
 			refused: fmt.Appendf(nil, `{"resourceType":"Basic","id":"%%s","a":"%s"}`, strings.Repeat("x", maxDoc)), reason: fmt.Sprint(maxDoc),
 		}
 	}
@@ -239,8 +238,7 @@ func TestRemoteFaults(t *testing.T) {
 		s.must(t, s.create(k, "one"))
 		for i, f := range faultsOfExchanges() {
 			t.Run(f.name, func(t *testing.T) {
-				var most atomic.Int64
-				s.faults.set(f.before(&most))
+				s.faults.set(f.before)
 				got, err := s.Read(t.Context(), []resourcemanager.Want{{Key: k}, {Key: s.key("other")}})
 				if f.check(t, err); len(got) > 0 {
 					t.Errorf("read %+v", got)
@@ -253,16 +251,15 @@ func TestRemoteFaults(t *testing.T) {
 						t.Errorf("tags %+v", tags)
 					}
 				}
-				if n := most.Load(); n > mostTaken {
+				if n := s.faults.taken.Load(); n > mostTaken {
 					t.Errorf("%d bytes of an answer were taken for a document of at most %d", n, maxDoc)
 				}
 				s.faults.heal()
 
 				// The first is written, then it breaks.
 				fresh, next := s.key(fmt.Sprintf("first%d", i)), s.key(fmt.Sprintf("second%d", i))
-				broken := f.before(&most)
 				s.faults.set(func(w http.ResponseWriter, r *http.Request) bool {
-					return (strings.HasSuffix(r.URL.Path, next.ID) || s.batches && r.Method == http.MethodPost) && broken(w, r)
+					return (strings.HasSuffix(r.URL.Path, next.ID) || s.batches && r.Method == http.MethodPost) && f.before(w, r)
 				})
 				edits := []resourcemanager.Edit{s.create(fresh, "one"), s.create(next, "two")}
 				answers, err := s.Write(t.Context(), edits)

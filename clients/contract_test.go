@@ -43,6 +43,29 @@ type faults struct {
 	server http.Handler
 	next   atomic.Pointer[func(w http.ResponseWriter, r *http.Request) bool]
 	hours  atomic.Int64
+	taken  atomic.Int64 // the bytes that a client has read of the longest answer
+}
+
+// RoundTrip makes a client's exchanges, and counts what it reads itself: a socket takes megabytes of an answer that nobody reads.
+func (f *faults) RoundTrip(r *http.Request) (*http.Response, error) {
+	res, err := http.DefaultTransport.RoundTrip(r)
+	if err == nil {
+		res.Body = &counted{ReadCloser: res.Body, most: &f.taken}
+	}
+	return res, err
+}
+
+type counted struct {
+	io.ReadCloser
+	n    int64
+	most *atomic.Int64
+}
+
+func (c *counted) Read(b []byte) (int, error) {
+	n, err := c.ReadCloser.Read(b)
+	c.n += int64(n)
+	c.most.Store(max(c.most.Load(), c.n))
+	return n, err
 }
 
 // now is the clients' clock: it goes on by an hour when the server is well again, so that pauses that it asked for are over.
@@ -129,31 +152,13 @@ func faultsOfExchanges() []fault {
 	}
 }
 
-// mostTaken is more than any client may take of an answer, with what is under way on a socket.
-const mostTaken = feed.DefaultMaxLine + 16<<20
+// mostTaken is what a client may read of an answer: the longest entry of a bundle, and what a reader fetches ahead of it.
+const mostTaken = 2*fhir.MaxBytes + 1<<20
 
-// before answers every request with the fault. most is how many bytes of one answer went out.
-func (f fault) before(most *atomic.Int64) func(http.ResponseWriter, *http.Request) bool {
-	return func(w http.ResponseWriter, r *http.Request) bool {
-		if r.Method != http.MethodHead { // there the server throws the body away
-			w = &counted{ResponseWriter: w, most: most}
-		}
-		f.do(w, r)
-		return true
-	}
-}
-
-type counted struct {
-	http.ResponseWriter
-	n    int64
-	most *atomic.Int64
-}
-
-func (c *counted) Write(b []byte) (int, error) {
-	n, err := c.ResponseWriter.Write(b)
-	c.n += int64(n)
-	c.most.Store(max(c.most.Load(), c.n))
-	return n, err
+// before answers every request with the fault.
+func (f fault) before(w http.ResponseWriter, r *http.Request) bool {
+	f.do(w, r)
+	return true
 }
 
 // check holds an error against a fault.
@@ -320,14 +325,14 @@ type clientToNode struct {
 func clientsToNodes() []clientToNode {
 	rest := func(p *parent) resourcemanager.Client {
 		opts := clients.RESTOptions{Authorize: clients.Bearer(secret(operatorToken)), Limit: maxDoc}
-		return &resourcemanager.Stampless{Remote: clients.NewREST(p.url, opts, http.DefaultTransport)}
+		return &resourcemanager.Stampless{Remote: clients.NewREST(p.url, opts, p.faults)}
 	}
 	node := func(p *parent) resourcemanager.Client {
 		self := clients.Self{Node: "clinic", Replica: func() string { return string(p.replica) }}
-		return clients.NewNode(p.url, secret(p.child), self, http.DefaultTransport)
+		return clients.NewNode(p.url, secret(p.child), self, p.faults)
 	}
 	fhirs := func(p *parent) resourcemanager.Client {
-		return &resourcemanager.Stampless{Remote: clients.NewFHIR(p.url+"/fhir/R4", secret(operatorToken), http.DefaultTransport, p.faults.now)}
+		return &resourcemanager.Stampless{Remote: clients.NewFHIR(p.url+"/fhir/R4", secret(operatorToken), p.faults, p.faults.now)}
 	}
 	return []clientToNode{
 		{"fhir with a resource", "Basic", fhirs},
@@ -475,8 +480,7 @@ func TestClientFaults(t *testing.T) {
 			t.Run(f.name, func(t *testing.T) {
 				fresh := key(fmt.Sprintf("fresh%d", i))
 				ev := p.event(fresh, "made")
-				var most atomic.Int64
-				p.faults.set(f.before(&most))
+				p.faults.set(f.before)
 				got, err := c.Fetch(t.Context(), refs)
 				if f.check(t, err); len(got) > 0 {
 					t.Errorf("fetched %+v", got)
@@ -484,7 +488,7 @@ func TestClientFaults(t *testing.T) {
 				_, err = c.Send(t.Context(), resourcemanager.Shipment{Events: []feed.Event{ev}})
 				f.check(t, err)
 				p.faults.heal()
-				if n := most.Load(); n > mostTaken {
+				if n := p.faults.taken.Load(); n > mostTaken {
 					t.Errorf("%d bytes of an answer without an end were taken", n)
 				}
 				// It is over: everything goes on where it was.
