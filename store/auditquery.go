@@ -53,7 +53,7 @@ type span struct{ low, high int64 }
 type auditLook struct {
 	*query
 	q       audit.Query
-	classes []int64 // that q selects, where they have to be named
+	classes map[int64]bool // that q selects, where the statement does not choose them
 	out     []audit.Record
 }
 
@@ -251,96 +251,48 @@ func (l *auditLook) newestQuery(sp span) (string, []any) {
 // heads returns the classes that q selects and that have rows in a range, the one with the newest row first.
 func (l *auditLook) heads(sp span) ([]headed, error) {
 	var out []headed
-	var err error
+	stmt, args := l.newestQuery(sp)
 	if l.mysql {
-		out, err = l.headsNamed(sp)
-	} else {
-		stmt, args := l.newestQuery(sp)
-		err = l.each(stmt, args, func(rows *sql.Rows) error {
-			var h headed
-			var newest sql.NullInt64
-			err := rows.Scan(&h.class, &newest)
-			if h.newest = newest.Int64; newest.Valid {
-				out = append(out, h)
-			}
-			return err
-		})
+		if err := l.readClasses(); err != nil {
+			return nil, err
+		}
+		stmt, args = l.groupsQuery(sp)
 	}
+	err := l.each(stmt, args, func(rows *sql.Rows) error {
+		var h headed
+		var newest sql.NullInt64
+		err := rows.Scan(&h.class, &newest)
+		if h.newest = newest.Int64; newest.Valid && (l.classes == nil || l.classes[h.class]) {
+			out = append(out, h)
+		}
+		return err
+	})
 	slices.SortFunc(out, func(a, b headed) int { return cmp.Compare(b.newest, a.newest) })
 	return out, err
 }
 
-// namedAtOnce is how many classes headsNamed asks for in one statement.
-const namedAtOnce = 64
-
-// headsNamed does it for MySQL, which seeks only where the class stands in the statement: where it comes of another table, it reads all rows of it
-// that are newer than the range.
-func (l *auditLook) headsNamed(sp span) ([]headed, error) {
-	if l.classes == nil {
-		if err := l.readClasses(); err != nil {
-			return nil, err
-		}
-	}
-	var out []headed
-	for part := range slices.Chunk(l.classes, namedAtOnce) {
-		stmt, args := l.namedNewestQuery(part, sp)
-		newest, into := make([]sql.NullInt64, namedAtOnce), make([]any, namedAtOnce)
-		for i := range into {
-			into[i] = &newest[i]
-		}
-		if err := l.each(stmt, args, func(rows *sql.Rows) error { return rows.Scan(into...) }); err != nil {
-			return nil, err
-		}
-		for i, class := range part {
-			if newest[i].Valid {
-				out = append(out, headed{class, newest[i].Int64})
-			}
-		}
-	}
-	return out, nil
-}
-
-// namedNewestQuery asks for the newest id in a range of each of some classes, as the columns of one row.
-func (l *auditLook) namedNewestQuery(classes []int64, sp span) (string, []any) {
-	by, before, first := l.index()
-	one := "(SELECT m.sync_audit_message_id FROM sync_audit_message m" + by + " WHERE " + before + "m.class = ? AND m.sync_audit_message_id BETWEEN ? AND ? " +
-		"ORDER BY m.sync_audit_message_id DESC LIMIT 1)"
-	var args []any
-	for i := range namedAtOnce {
-		class := int64(-1) // none
-		if i < len(classes) {
-			class = classes[i]
-		}
-		args = append(append(args, first...), class, sp.low, sp.high)
-	}
-	return "SELECT " + one + strings.Repeat(", "+one, namedAtOnce-1), args
-}
-
-// classesOfRun asks for the classes of a run's rows, by a seek for each.
-const classesOfRun = "SELECT class FROM sync_audit_message FORCE INDEX FOR GROUP BY (sync_audit_message_run) WHERE run = ? GROUP BY run, class"
-
-// readClasses reads which classes q selects; of a run, which has few, those that it has.
-func (l *auditLook) readClasses() error {
-	var run map[int64]bool
+// groupsQuery asks for every class with its newest id in a range, by two seeks for each. It is for MySQL, which seeks for newestQuery's classes
+// only as long as they stand in the statement: where they come of another table, it reads all rows of them that are newer than the range.
+func (l *auditLook) groupsQuery(sp span) (string, []any) {
+	index, where, group, args := "sync_audit_message_class", "", "", []any{}
 	if l.q.Run != "" {
-		run = map[int64]bool{}
-		if err := l.each(classesOfRun, []any{l.q.Run}, func(rows *sql.Rows) error {
-			var class int64
-			err := rows.Scan(&class)
-			run[class] = true
-			return err
-		}); err != nil {
-			return err
-		}
+		index, where, group, args = "sync_audit_message_run", "run = ? AND ", "run, ", []any{l.q.Run}
 	}
-	l.classes = []int64{}
+	return "SELECT class, MAX(sync_audit_message_id) FROM sync_audit_message FORCE INDEX FOR GROUP BY (" + index + ") WHERE " + where +
+		"sync_audit_message_id BETWEEN ? AND ? GROUP BY " + group + "class", append(args, sp.low, sp.high)
+}
+
+// readClasses reads once which classes q selects.
+func (l *auditLook) readClasses() error {
+	if l.classes != nil {
+		return nil
+	}
+	l.classes = map[int64]bool{}
 	stmt, args := l.classesQuery()
 	return l.each(stmt, args, func(rows *sql.Rows) error {
 		var class int64
 		err := rows.Scan(&class)
-		if run == nil || run[class] {
-			l.classes = append(l.classes, class)
-		}
+		l.classes[class] = true
 		return err
 	})
 }

@@ -157,17 +157,15 @@ func TestAuditPlans(t *testing.T) {
 				if q.Run != "" && index == "_class" {
 					index = "_run"
 				}
+				if driver == "mysql" && name == "newest" && q.Run == "" && !strings.Contains(plan, "Using index for group-by") {
+					t.Fatalf("%+v: it reads every row of each class\n%s", q, plan)
+				}
 				if !strings.Contains(plan, "sync_audit_message"+index) && index != "" || plan == "" {
 					t.Fatalf("%+v, %s: not by the index %s\n%s", q, name, index, plan)
 				}
 				return err
 			}
 			sp := span{100, 2900}
-			if driver == "mysql" {
-				if err := check(audit.Query{}, "of a run", classesOfRun, []any{"run-1"}); err != nil {
-					return err
-				}
-			}
 			for mask := range 1 << 7 {
 				on := func(bit int, s string) string {
 					if mask>>bit&1 == 0 {
@@ -189,7 +187,7 @@ func TestAuditPlans(t *testing.T) {
 				} {
 					stmt, args := query()
 					if name == "newest" && driver == "mysql" {
-						stmt, args = l.namedNewestQuery([]int64{1, 2, 3}, sp)
+						stmt, args = l.groupsQuery(sp)
 					}
 					if err := check(l.q, name, stmt, args); err != nil {
 						return err
