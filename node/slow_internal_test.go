@@ -11,7 +11,7 @@ import (
 
 // Who takes nothing any more is let go; who takes little at a time gets all, however long that lasts.
 func TestSlowClients(t *testing.T) {
-	const within = 300 * time.Millisecond
+	const within = 1500 * time.Millisecond // so long that a busy machine does not make the slow one idle
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -42,7 +42,7 @@ func TestSlowClients(t *testing.T) {
 		if err == nil {
 			t.Error("all was written, though nobody read it")
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Error("a client that reads nothing is waited for")
 	}
 

@@ -102,7 +102,7 @@ func TestThePageRenewsItself(t *testing.T) {
 		w.handler.ServeHTTP(out, r)
 	}))
 	defer srv.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	browser := exec.CommandContext(ctx, "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
 		"--user-data-dir="+t.TempDir(), "--virtual-time-budget=100000", "--dump-dom", srv.URL+"/")

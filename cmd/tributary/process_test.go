@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 }
 
 // deadline bounds every wait for another process; on an idle machine none takes a second.
-const deadline = 40 * time.Second
+const deadline = 2 * time.Minute
 
 // eventually polls until ok.
 func eventually(t *testing.T, what string, ok func() bool) {

@@ -94,7 +94,7 @@ func (p *proc) start() {
 	if err := p.cmd.Start(); err != nil {
 		p.t.Fatal(err)
 	}
-	await(p.t, 30*time.Second, p.name+" to answer", func() bool {
+	await(p.t, 2*time.Minute, p.name+" to answer", func() bool {
 		res, err := http.Get(p.url() + "/readyz")
 		if err != nil {
 			return false
@@ -206,14 +206,14 @@ func TestThreeProcessesSurviveKill(t *testing.T) {
 	same := func() bool {
 		return nation.status().Counts.Total == want.Total && district.status().Counts.Total == want.Total
 	}
-	await(t, 2*time.Minute, fmt.Sprintf("%d resources to reach the nation (kills: %d)", want.Total, kills), same)
+	await(t, 8*time.Minute, fmt.Sprintf("%d resources to reach the nation (kills: %d)", want.Total, kills), same)
 
 	// An edit at the top comes down while the middle is killed once more.
 	put(t, nation, "Basic", "from-the-top", `{"resourceType":"Basic","id":"from-the-top","code":{"text":"news"}}`)
 	district.kill()
 	put(t, clinic, "Basic", "from-below", `{"resourceType":"Basic","id":"from-below","code":{"text":"news"}}`)
 	district.start()
-	await(t, time.Minute, "edits on both sides to cross", func() bool {
+	await(t, 3*time.Minute, "edits on both sides to cross", func() bool {
 		return get(clinic, "Basic/from-the-top") == 200 && get(nation, "Basic/from-below") == 200
 	})
 	compare(t, nation, district, clinic)
