@@ -9,6 +9,7 @@ import (
 	"github.com/tributary-sync/tributary/feed"
 	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/store"
+	"github.com/tributary-sync/tributary/version"
 )
 
 // A parent that waits for a person gives the same answer every time: it is asked again after a minute, and then ever less often. What it decides
@@ -46,60 +47,73 @@ func (s *pass) dirty(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for keys := range slices.Chunk(due, s.cfg.Batch) {
-		if err := s.tell(ctx, keys); err != nil {
+	for len(due) > 0 {
+		n, err := s.tell(ctx, due)
+		if err != nil {
 			return err
 		}
+		due = due[n:]
 	}
 	return nil
 }
 
-// tell sends the own copies of held keys and then the copies that are still held.
-func (s *pass) tell(ctx context.Context, keys []fhir.Key) error {
-	var own, held []feed.Event
-	for _, k := range keys {
-		ev, ok, err := s.current(ctx, k)
+// tell sends the own copies of the first of some held keys, as many as go at once, and then the copies that are still held of these. It returns how
+// many keys that were.
+func (s *pass) tell(ctx context.Context, keys []fhir.Key) (n int, err error) {
+	var own []feed.Event
+	sent := map[fhir.Key]version.Version{}
+	for bytes := 0; n < min(len(keys), s.cfg.Batch) && (n == 0 || bytes < maxSent); n++ {
+		ev, ok, err := s.current(ctx, keys[n])
 		if err != nil {
-			return err
+			return 0, err
 		}
 		if ok {
-			own = append(own, ev)
+			own, bytes = append(own, ev), bytes+len(ev.Content)
+			sent[keys[n]] = ev.Stamp.Version
 		}
 	}
 	slices.SortFunc(own, func(a, b feed.Event) int { return cmp.Compare(a.Seq, b.Seq) })
 	if err := s.sendParts(ctx, own, nil); err != nil {
-		return err
+		return 0, err
 	}
-	for _, k := range keys {
-		still, err := s.heldOf(ctx, k)
+	var held []feed.Event
+	var states []store.HeldState
+	bytes := 0
+	for i, k := range keys[:n] {
+		still, state, err := s.heldOf(ctx, k)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		for _, h := range still {
-			held = append(held, h.Event())
+			held, bytes = append(held, h.Event()), bytes+len(h.Content)
 		}
-	}
-	if err := s.sendParts(ctx, held, nil); err != nil {
-		return err
-	}
-	states, err := s.eng.Store().HeldStates(ctx)
-	if err != nil {
-		return err
-	}
-	for _, h := range states {
-		if slices.Contains(keys, h.Key) {
+		if len(still) > 0 && state.Own == sent[k] { // else it was written anew meanwhile, and is due
+			states = append(states, state)
+		}
+		if bytes < maxSent && i < n-1 {
+			continue
+		}
+		if err := s.sendParts(ctx, held, nil); err != nil {
+			return 0, err
+		}
+		for _, h := range states {
 			s.told[h.Key] = s.told[h.Key].next(s.peer.Epoch+" "+h.State, s.cfg.Clock())
 		}
+		held, states, bytes = nil, nil, 0
 	}
-	return nil
+	return n, nil
 }
 
-func (p *Pusher) heldOf(ctx context.Context, k fhir.Key) (held []store.Held, err error) {
+// heldOf returns what is held of a key, and what stands against each other there.
+func (p *Pusher) heldOf(ctx context.Context, k fhir.Key) (held []store.Held, state store.HeldState, err error) {
 	err = p.eng.Store().Read(ctx, func(r *store.Reader) error {
-		held, err = r.HeldOf(k)
+		if held, err = r.HeldOf(k); err != nil {
+			return err
+		}
+		state, _, err = r.HeldState(k)
 		return err
 	})
-	return held, err
+	return held, state, err
 }
 
 // dueHolds returns the held keys of which the parent with that log is to be told now, the one that is held longest first. It forgets what was told of

@@ -40,6 +40,7 @@ type world struct {
 	sent   []string // each exchange: ids in order, with +unit size
 	names  []feed.Name
 	err    error
+	during func(exchange string) // what goes on at the child meanwhile; nil for nothing
 	p      *push.Pusher
 }
 
@@ -97,6 +98,9 @@ func (w *world) Send(ctx context.Context, s resourcemanager.Shipment) (resourcem
 		}
 	}
 	w.sent, w.names = append(w.sent, strings.Join(ids, " ")), append(w.names, s.Names...)
+	if w.during != nil {
+		w.during(strings.Join(ids, " "))
+	}
 	rs, err := w.top.Accept(ctx, engine.Batch{Link: engine.Link{Child: "c1", Peer: "low"}, Events: events, Names: s.Names, Known: s.Known})
 	return resourcemanager.Sent{Receipts: rs, Status: 200}, err
 }
@@ -401,4 +405,43 @@ func TestPushHeldAgain(t *testing.T) {
 	if n := w.holds(); n == 0 {
 		t.Error("the hold ended, so this shows nothing")
 	}
+}
+
+// What is written while the parent is told of a held key has not been told: it is due at once.
+func TestPushHeldWrittenMeanwhile(t *testing.T) {
+	w := newWorld(t, push.Config{})
+	w.write("a=own")
+	w.want("first", "a")
+	w.top.SetPolicies(reconcile.Policies{Default: reconcile.Defer})
+	w.heldFrom(epoch2, 7, "a", "lost")
+	for at := range 2 { // while the own copy goes up, and while the held one does
+		w.during = func(string) {
+			if len(w.sent) == at+1 {
+				w.write(fmt.Sprintf("a=again %d", at))
+			}
+		}
+		w.want("told, and the log", "a", "a", "a")
+		w.during = nil
+		w.want("what was written meanwhile", "a", "a")
+		w.want("nothing is due")
+		w.write(fmt.Sprintf("a=due once more %d", at))
+	}
+}
+
+// Held keys with much content go up in parts, the held copies of each part after its own ones.
+func TestPushHeldInParts(t *testing.T) {
+	w := newWorld(t, push.Config{})
+	w.top.SetPolicies(reconcile.Policies{Default: reconcile.Defer})
+	text := strings.Repeat("x", 1_500_000)
+	var ids []string
+	for _, id := range []string{"a", "b", "c", "d", "e"} {
+		ids = append(ids, id+"="+text)
+	}
+	w.write(ids...)
+	w.want("first", "a+5 b+5 c+5 d+5 e+5")
+	for i, id := range []string{"a", "b", "c", "d", "e"} {
+		w.heldFrom(epoch2, uint64(7+i), id, text)
+	}
+	w.want("dirty", "a b", "c", "a b", "c", "d e", "d e")
+	w.want("nothing is due")
 }

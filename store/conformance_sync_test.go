@@ -325,6 +325,15 @@ func TestConformanceHeldStates(t *testing.T) {
 					differs = append(differs, h.Key)
 				}
 				last[h.Key] = h.State
+				if err := w.Read(t.Context(), func(r *store.Reader) error {
+					alone, ok, err := r.HeldState(h.Key)
+					if !ok || alone != h {
+						t.Errorf("%s: by itself %+v %v, among all %+v", what, alone, ok, h)
+					}
+					return err
+				}); err != nil {
+					t.Fatal(err)
+				}
 			}
 			same(t, what, differs, want)
 		}

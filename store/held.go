@@ -120,33 +120,49 @@ func (s *Store) Held(ctx context.Context, limit int) ([]Held, error) {
 // HeldState is what stands against each other at a held key: State differs where the own copy or one of the held ones does, or has seen more.
 type HeldState struct {
 	Key   fhir.Key
+	Own   version.Version // of the own copy, zero where there is none
 	State string
 }
 
 // HeldStates returns the held keys, the one that is held longest first, without reading any content.
 func (s *Store) HeldStates(ctx context.Context) ([]HeldState, error) {
 	d := s.direct(ctx)
+	out, err := d.heldStates("")
+	return out, s.dialect.wrap("read holds", err)
+}
+
+// HeldState returns it of one key; false where nothing is held of it.
+func (q *query) HeldState(k fhir.Key) (HeldState, bool, error) {
+	out, err := q.heldStates("WHERE h.type = ? AND h.id = ? ", k.Type, k.ID)
+	if err != nil || len(out) == 0 {
+		return HeldState{}, false, err
+	}
+	return out[0], true, nil
+}
+
+func (q *query) heldStates(where string, args ...any) ([]HeldState, error) {
 	var out []HeldState
 	at := map[fhir.Key]int{}
-	err := d.each(heldStates, nil, func(rows *sql.Rows) error {
-		var k fhir.Key
-		var replica, tick, seen, held string
-		if err := rows.Scan(&k.Type, &k.ID, &replica, &tick, &seen, &held); err != nil {
+	err := q.each(heldStates+where+"ORDER BY h.held_at, h.type, h.id, h.version", args, func(rows *sql.Rows) error {
+		var h HeldState
+		var seen, held string
+		if err := rows.Scan(&h.Key.Type, &h.Key.ID, &h.Own.Replica, &h.Own.Tick, &seen, &held); err != nil {
 			return err
 		}
-		i, ok := at[k]
+		i, ok := at[h.Key]
 		if !ok {
 			i = len(out)
-			at[k], out = i, append(out, HeldState{k, tick + "-" + replica + " " + seen})
+			h.State = h.Own.String() + " " + seen
+			at[h.Key], out = i, append(out, h)
 		}
 		out[i].State += " " + held
 		return nil
 	})
-	return out, s.dialect.wrap("read holds", err)
+	return out, err
 }
 
 const heldStates = "SELECT h.type, h.id, COALESCE(r.replica, ''), COALESCE(r.tick, 0), COALESCE(r.vector, ''), h.stamp FROM sync_held h " +
-	"LEFT JOIN resource r ON r.type = h.type AND r.id = h.id ORDER BY h.held_at, h.type, h.id, h.version"
+	"LEFT JOIN resource r ON r.type = h.type AND r.id = h.id "
 
 func (q *query) held(where string, args ...any) ([]Held, error) {
 	var out []Held
