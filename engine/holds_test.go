@@ -68,6 +68,17 @@ func TestEngineHoldTellsItsAncestor(t *testing.T) {
 	}
 }
 
+// An open conflict is shown as it stands between the copies of now, not as it was found.
+func TestEngineConflictFollowsItsCopies(t *testing.T) {
+	hub, _, ev := apart(t, deferring(), gender, birth)
+	wantResult(t, hub.take(child("north"), ev)[0], feed.Deferred)
+	hub.edit(engine.Write{Op: engine.Delete, Key: ev.Key})
+	c, err := hub.Waiting(hub.ctx, "Patient/p")
+	if err != nil || c.Kind != store.KindDeletion || !c.Local.Deleted || c.LocalContent != nil || !strings.Contains(string(c.AncestorContent), "male") {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
 func TestEngineHolds(t *testing.T) {
 	for _, c := range []struct {
 		name string

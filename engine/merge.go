@@ -21,7 +21,8 @@ type historian interface {
 	ConflictsOf(k fhir.Key) ([]store.Conflict, error)
 }
 
-// origins finds out what kind of conflict it is, and the newest copy that both sides have seen, as far as this node has it.
+// origins finds out what kind of conflict it is, and the newest copy that both sides have seen, as far as this node has it; where it has none any
+// more, that with which the conflict was found stays.
 func origins(of historian, row *store.Conflict) error {
 	switch {
 	case row.Local.Deleted != row.Incoming.Deleted:
@@ -63,7 +64,9 @@ func origins(of historian, row *store.Conflict) error {
 		consider(c.Local, c.LocalContent)
 		consider(c.Incoming, c.IncomingContent)
 	}
-	row.Ancestor = best.Version
+	if !best.IsZero() {
+		row.Ancestor = best.Version
+	}
 	return nil
 }
 

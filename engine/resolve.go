@@ -146,7 +146,7 @@ func waitingFor(f finder, name string) (store.Conflict, error) {
 	}
 	cur, ok, err := f.Get(key) // it may have been edited since
 	row.Local, row.LocalContent = cur.Stamp, cur.Body
-	if err == nil && ok && row.Status == store.ConflictHeld {
+	if err == nil && ok {
 		err = origins(f, &row)
 	}
 	return row, err
@@ -174,9 +174,6 @@ func (a *acceptance) resolve(row store.Conflict, r Resolution, actor string) (Re
 			WithHint("Look at it again with `tributary conflict show`, and decide about what it shows")
 	}
 	in := a.e.prepareOne(feed.Event{Key: row.Key, Action: actionOf(row.Incoming), Stamp: row.Incoming, Content: row.IncomingContent})
-	if err := origins(a.tx, &row); err != nil {
-		return Resolved{}, err
-	}
 	merged, err := a.chosen(&row, r, op)
 	switch {
 	case err != nil:
