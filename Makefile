@@ -61,10 +61,10 @@ sim: ## the simulator for long: SEEDS=1000 START=1
 mutants: ## deliberate bugs that the simulator has to find
 	$(GO) test ./internal/simnet -run '^TestMutants$$' -count=1 -timeout 0 -v -mutants=search
 
-browser: ## every page in a browser: 4 languages, light and dark, phone and desk; pictures in screenshots/
+browser: setup ## every page in a browser: 4 languages, light and dark, phone and desk; pictures in screenshots/
 	BROWSER=all $(GO) test ./internal/browsertest -count=1 -timeout 0 -v
 
-bench: ## the promised figures, measured (SIZE=1000000 for the million)
+bench: setup ## the promised figures, measured (SIZE=1000000 for the million)
 	SIZE=$(SIZE) scripts/bench.sh
 
 fuzz: ## every fuzz target for FUZZTIME=20s each
