@@ -1,6 +1,8 @@
 package control
 
 import (
+	"strings"
+
 	"github.com/tributary-sync/tributary/store"
 )
 
@@ -112,7 +114,7 @@ func (e Explanation) pending() []Sentence {
 		if p.Direction == Push {
 			s.Code, where = "not_delivered", "was refused by the parent"
 		}
-		s.Text = "A change " + where + " after " + plural(p.Attempts, "attempt", "attempts") + ": " + p.Reason
+		s.Text = "A change " + where + " after " + plural(p.Attempts, "attempt", "attempts") + ": " + strings.TrimPrefix(p.Reason, "accept "+p.Key.String()+": ")
 		out = append(out, s)
 		if g := p.GivenUp; g != nil {
 			out = append(out, Sentence{

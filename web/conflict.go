@@ -133,6 +133,9 @@ func (p page) conflictWords(c control.Conflict) []string {
 	if c.Flagged {
 		out = append(out, p.t("conflict.flagged"))
 	}
+	if c.Winner == control.Merged {
+		return append(out, p.t("conflict.both_stay"))
+	}
 	return append(out, p.t("conflict.stays"))
 }
 

@@ -8,9 +8,10 @@ import (
 	"github.com/tributary-sync/tributary/control"
 )
 
-// How a tree is drawn: a row a node, each level further to the right. Sizes are pixels.
+// How a tree is drawn: a row a node, each level further to the right, and what is wrong below the name, so that a phone shows it. Sizes are pixels.
 const (
 	rowHeight   = 26
+	wordsHeight = 14
 	indent      = 22
 	letter      = 8   // about the width of a letter
 	mostDrawn   = 120 // rows; more nodes are in the table alone
@@ -47,9 +48,9 @@ func (p page) draw(top control.NetworkNode) *drawing {
 	if d.skipped > 0 {
 		d.Left = p.t("network.not_drawn", "n", d.skipped)
 	}
-	d.Height = len(d.Rows)*rowHeight + 4
+	d.Height += 4
 	for _, r := range d.Rows {
-		d.Width = max(d.Width, r.TextX+letter*(2+utf8.RuneCountInString(r.Name+r.Words)))
+		d.Width = max(d.Width, r.TextX+letter*(2+max(utf8.RuneCountInString(r.Name), utf8.RuneCountInString(r.Words))))
 	}
 	return d
 }
@@ -82,7 +83,10 @@ func (d *drawing) add(p page, n control.NetworkNode, depth, parentY int) {
 
 // row adds a row and returns how far down it is.
 func (d *drawing) row(r drawnRow, depth, parentY int) int {
-	x, y := 12+depth*indent, len(d.Rows)*rowHeight+rowHeight/2
+	x, y := 12+depth*indent, d.Height+rowHeight/2
+	if d.Height += rowHeight; r.Name != "" && r.Words != "" {
+		d.Height += wordsHeight
+	}
 	if depth > 0 {
 		r.Line = fmt.Sprintf("M%d %dV%dH%d", x-indent, parentY+8, y, x-9)
 	}

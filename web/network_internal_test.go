@@ -158,7 +158,7 @@ func TestDrawingOfATree(t *testing.T) {
 		t.Error("one node is drawn as a tree")
 	}
 	d := p.draw(top)
-	if len(d.Rows) != 4 || d.Rows[0].Line != "" || d.Rows[3].Line != "M34 73V91H47" || d.Rows[2].Href != "/network?at=c" || d.Rows[1].Href != "" || d.Height != 4*rowHeight+4 {
+	if len(d.Rows) != 4 || d.Rows[0].Line != "" || d.Rows[3].Line != "M34 87V105H47" || d.Rows[2].Href != "/network?at=c" || d.Rows[1].Href != "" || d.Height != 4*rowHeight+wordsHeight+4 {
 		t.Errorf("got %+v", d)
 	}
 	if r := d.Rows[1]; r.Class != classBad || r.Words != "never came" || len([]rune(r.Name)) != longestName || !strings.HasSuffix(r.Mark, "h-12z") {

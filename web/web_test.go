@@ -225,7 +225,7 @@ func TestMergeOnThePage(t *testing.T) {
 	if out := w.send("/conflicts/"+uuid, form); out.Code != http.StatusSeeOther || out.Header().Get("Location") != "/conflicts/"+uuid {
 		t.Fatalf("status %d\n%s", out.Code, out.Body)
 	}
-	contains(t, "the decided conflict", w.page("/conflicts/"+uuid), "was put together", "dashboard decided it", "She said so")
+	contains(t, "the decided conflict", w.page("/conflicts/"+uuid), "was put together", "Both copies stay readable here.", "dashboard decided it", "She said so")
 	c, _, err := w.eng.Store().Get(t.Context(), fhir.Key{Type: "AllergyIntolerance", ID: "0b7c4e9a-41d2-4c55-9a3e-6f0d2a7b8c91"})
 	w.must(err)
 	if !strings.Contains(string(c.Body), `"text":"Tree nuts"`) {
