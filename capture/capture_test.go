@@ -75,10 +75,6 @@ func (s *emr) Read(_ context.Context, wants []resourcemanager.Want) ([]resourcem
 	return out, nil
 }
 
-func (s *emr) Tags(ctx context.Context, keys []fhir.Key) ([]resourcemanager.Copy, error) {
-	return nil, syncerr.New(syncerr.Internal, "test", "not asked for")
-}
-
 func (s *emr) Traffic() (in, out int64) { return 0, 0 }
 
 func (s *emr) Write(_ context.Context, edits []resourcemanager.Edit) ([]resourcemanager.Answer, error) {

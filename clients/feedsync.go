@@ -176,15 +176,6 @@ func (f *FeedSync) Read(ctx context.Context, wants []resourcemanager.Want) ([]re
 	return out, nil
 }
 
-// Tags is Read: a feed cannot leave contents out (resourcemanager.Remote).
-func (f *FeedSync) Tags(ctx context.Context, keys []fhir.Key) ([]resourcemanager.Copy, error) {
-	wants := make([]resourcemanager.Want, len(keys))
-	for i, k := range keys {
-		wants[i].Key = k
-	}
-	return f.Read(ctx, wants)
-}
-
 // Write refuses: the participant reads the node's own feed (resourcemanager.Remote).
 func (f *FeedSync) Write(context.Context, []resourcemanager.Edit) ([]resourcemanager.Answer, error) {
 	return nil, syncerr.New(syncerr.Unsupported, f.link.op(), "it can only be read: give it the address of this node's /ws/feedsync")

@@ -91,7 +91,7 @@ func (f *FHIR) readChunk(ctx context.Context, caps *Capabilities, wants []resour
 	}
 	var out []resourcemanager.Copy
 	for _, w := range wants {
-		c, err := f.readOne(ctx, caps, w, http.MethodGet)
+		c, err := f.readOne(ctx, caps, w)
 		if err != nil {
 			return nil, err
 		}
@@ -108,21 +108,15 @@ func wantPath(caps *Capabilities, w resourcemanager.Want) string {
 	return pathOf(w.Key, "")
 }
 
-func (f *FHIR) readOne(ctx context.Context, caps *Capabilities, w resourcemanager.Want, method string) (resourcemanager.Copy, error) {
+func (f *FHIR) readOne(ctx context.Context, caps *Capabilities, w resourcemanager.Want) (resourcemanager.Copy, error) {
 	if !addressable(w.Key.ID) {
 		return resourcemanager.Copy{Key: w.Key}, nil
 	}
-	r, err := f.link.do(ctx, fhirCall{method: method, path: wantPath(caps, w)})
+	r, err := f.link.do(ctx, fhirCall{method: http.MethodGet, path: wantPath(caps, w)})
 	if err != nil {
 		return resourcemanager.Copy{}, named(w.Key, err)
 	}
 	defer r.close()
-	if method == http.MethodHead {
-		if r.status == http.StatusMethodNotAllowed || r.status == http.StatusNotImplemented {
-			return f.readOne(ctx, caps, w, http.MethodGet)
-		}
-		return f.copyOf(caps, w, answered{status: r.status, etag: r.header.Get("ETag"), modified: r.header.Get("Last-Modified"), head: true})
-	}
 	a := answered{status: r.status, etag: r.header.Get("ETag"), modified: r.header.Get("Last-Modified")}
 	if a.body, err = f.link.document(ctx, r); err != nil {
 		return resourcemanager.Copy{}, named(w.Key, err)

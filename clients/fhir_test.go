@@ -76,10 +76,6 @@ func TestFHIRExchangeErrors(t *testing.T) {
 			_, err := f.Read(ctx, wantsOf(creates(1)))
 			return err
 		},
-		"tags": func(ctx context.Context, f *clients.FHIR) error {
-			_, err := f.Tags(ctx, []fhir.Key{patientKey("a"), patientKey("b")})
-			return err
-		},
 		"batch of writes": func(ctx context.Context, f *clients.FHIR) error {
 			answers, err := f.Write(ctx, creates(2))
 			if len(answers) > 0 {

@@ -54,7 +54,6 @@ type answered struct {
 	etag, modified string
 	location       string
 	body           []byte // the document, or an OperationOutcome
-	head           bool   // the answer has no body because none was asked for
 }
 
 func answeredBy(e fhirEntry) answered {
@@ -98,20 +97,16 @@ func (f *FHIR) copyOf(caps *Capabilities, w resourcemanager.Want, a answered) (r
 // fill takes over what the answer says of a document that is there. It returns an Invalid error where it is another document.
 func (l *fhirLink) fill(caps *Capabilities, c *resourcemanager.Copy, a answered) error {
 	c.State = resourcemanager.Present
-	if a.head {
-		c.Tag, c.Modified = tagOf(a.etag, ""), timeOf(a.modified)
-	} else {
-		if len(a.body) > maxDocument {
-			return tooLarge(len(a.body))
-		}
-		m := gjson.GetManyBytes(a.body, "resourceType", "id", "meta.versionId", "meta.lastUpdated")
-		if m[0].String() != c.Key.Type || m[1].String() != c.Key.ID {
-			return syncerr.New(syncerr.Invalid, l.op(), "it answered with %.64s/%.64s instead", m[0].String(), m[1].String())
-		}
-		c.Content, c.Tag, c.Modified = a.body, tagOf(a.etag, m[2].String()), timeOf(m[3].String())
-		if c.Modified.IsZero() {
-			c.Modified = timeOf(a.modified)
-		}
+	if len(a.body) > maxDocument {
+		return tooLarge(len(a.body))
+	}
+	m := gjson.GetManyBytes(a.body, "resourceType", "id", "meta.versionId", "meta.lastUpdated")
+	if m[0].String() != c.Key.Type || m[1].String() != c.Key.ID {
+		return syncerr.New(syncerr.Invalid, l.op(), "it answered with %.64s/%.64s instead", m[0].String(), m[1].String())
+	}
+	c.Content, c.Tag, c.Modified = a.body, tagOf(a.etag, m[2].String()), timeOf(m[3].String())
+	if c.Modified.IsZero() {
+		c.Modified = timeOf(a.modified)
 	}
 	if caps.Types[c.Key.Type].Unversioned {
 		c.Tag = "" // what it sends all the same does not change with the content

@@ -122,7 +122,7 @@ func versionAt(location, t string) (id, tag string) {
 // contested finds out what a 409 means. FHIR has it for a version that does not fit (http.html#concurrency); servers have it also for rules of theirs, such as
 // a document that others refer to: that will not change by being tried again.
 func (f *FHIR) contested(ctx context.Context, caps *Capabilities, e resourcemanager.Edit, out resourcemanager.Answer) (resourcemanager.Answer, error) {
-	now, err := f.readOne(ctx, caps, resourcemanager.Want{Key: e.Key}, http.MethodGet)
+	now, err := f.readOne(ctx, caps, resourcemanager.Want{Key: e.Key})
 	if err != nil {
 		return out, err
 	}

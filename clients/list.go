@@ -300,15 +300,6 @@ func (l *List) Read(ctx context.Context, wants []resourcemanager.Want) ([]resour
 	return out, nil
 }
 
-// Tags is Read: a list cannot leave contents out (resourcemanager.Remote).
-func (l *List) Tags(ctx context.Context, keys []fhir.Key) ([]resourcemanager.Copy, error) {
-	wants := make([]resourcemanager.Want, len(keys))
-	for i, k := range keys {
-		wants[i].Key = k
-	}
-	return l.Read(ctx, wants)
-}
-
 // Write refuses: a list only answers (resourcemanager.Remote).
 func (l *List) Write(context.Context, []resourcemanager.Edit) ([]resourcemanager.Answer, error) {
 	return nil, syncerr.New(syncerr.Unsupported, l.link.op(), "it can only be read")

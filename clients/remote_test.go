@@ -98,15 +98,6 @@ func (p peer) get(k fhir.Key) resourcemanager.Copy {
 	return p.read(resourcemanager.Want{Key: k})[0]
 }
 
-func (p peer) tags(keys ...fhir.Key) []resourcemanager.Copy {
-	p.t.Helper()
-	got, err := p.Tags(p.t.Context(), keys)
-	if err != nil || len(got) != len(keys) {
-		p.t.Fatalf("tags %v: %+v, %v", keys, got, err)
-	}
-	return got
-}
-
 func (p peer) write(edits ...resourcemanager.Edit) []resourcemanager.Answer {
 	p.t.Helper()
 	got, err := p.Write(p.t.Context(), edits)
@@ -125,12 +116,12 @@ func (p peer) fate(want resourcemanager.Fate, e resourcemanager.Edit) resourcema
 	return a
 }
 
-// has checks what the server has by reading it, both with and without the content.
+// has checks what the server has by reading it.
 func (p peer) has(k fhir.Key, state resourcemanager.State, body []byte) resourcemanager.Copy {
 	p.t.Helper()
-	c, tag := p.get(k), p.tags(k)[0]
-	if c.Key != k || c.State != state || tag.State != state || tag.Key != k || tag.Tag != c.Tag || tag.Content != nil {
-		p.t.Fatalf("%s is %+v and by its tag %+v, want state %d", k, c, tag, state)
+	c := p.get(k)
+	if c.Key != k || c.State != state {
+		p.t.Fatalf("%s is %+v, want state %d", k, c, state)
 	}
 	if state != resourcemanager.Present {
 		return c
@@ -229,14 +220,14 @@ func TestRemote(t *testing.T) {
 					p.t.Fatalf("%d: %+v", i, a)
 				}
 			}
-			copies, tags := p.read(wants...), p.tags(keys...)
+			copies := p.read(wants...)
 			for i, k := range keys {
 				state := resourcemanager.Present
 				if i%10 == 3 {
 					state = resourcemanager.Absent
 				}
-				if copies[i].Key != k || copies[i].State != state || tags[i].Key != k || tags[i].State != state || tags[i].Tag != copies[i].Tag || tags[i].Content != nil {
-					p.t.Fatalf("%d: %+v and %+v", i, copies[i], tags[i])
+				if copies[i].Key != k || copies[i].State != state {
+					p.t.Fatalf("%d: %+v", i, copies[i])
 				}
 				if state == resourcemanager.Present && !strings.Contains(string(copies[i].Content), fmt.Sprintf(`"family":"%d"`, i)) {
 					p.t.Fatalf("%d: %s", i, copies[i].Content)
@@ -261,7 +252,7 @@ func TestRemote(t *testing.T) {
 			p.has(other, resourcemanager.Present, document(other, "other"))
 		},
 		"nothing": func(p peer) {
-			if p.read(); len(p.tags()) != 0 || len(p.write()) != 0 {
+			if len(p.read()) != 0 || len(p.write()) != 0 {
 				p.t.Error("something")
 			}
 		},

@@ -114,27 +114,6 @@ const readers = 4
 
 // Read returns documents (resourcemanager.Remote). OpenMRS keeps no versions: one that is not the current one is Absent.
 func (c *REST) Read(ctx context.Context, wants []resourcemanager.Want) ([]resourcemanager.Copy, error) {
-	return c.each(ctx, wants, http.MethodGet)
-}
-
-// Tags is Read of current copies without their contents (resourcemanager.Remote). OpenMRS sends the contents all the same.
-func (c *REST) Tags(ctx context.Context, keys []fhir.Key) ([]resourcemanager.Copy, error) {
-	wants := make([]resourcemanager.Want, len(keys))
-	for i, k := range keys {
-		wants[i].Key = k
-	}
-	method := http.MethodHead
-	if c.opts.OpenMRS {
-		method = http.MethodGet
-	}
-	out, err := c.each(ctx, wants, method)
-	for i := range out {
-		out[i].Content = nil
-	}
-	return out, err
-}
-
-func (c *REST) each(ctx context.Context, wants []resourcemanager.Want, method string) ([]resourcemanager.Copy, error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	out := make([]resourcemanager.Copy, len(wants))
@@ -145,7 +124,7 @@ func (c *REST) each(ctx context.Context, wants []resourcemanager.Want, method st
 	for range min(readers, len(wants)) {
 		wg.Go(func() {
 			for i := next.Add(1) - 1; int(i) < len(wants) && ctx.Err() == nil; i = next.Add(1) - 1 {
-				got, err := c.read(ctx, wants[i], method)
+				got, err := c.read(ctx, wants[i])
 				if err != nil {
 					once.Do(func() {
 						failure = err
@@ -167,7 +146,7 @@ func (c *REST) each(ctx context.Context, wants []resourcemanager.Want, method st
 	return out, nil
 }
 
-func (c *REST) read(ctx context.Context, want resourcemanager.Want, method string) (resourcemanager.Copy, error) {
+func (c *REST) read(ctx context.Context, want resourcemanager.Want) (resourcemanager.Copy, error) {
 	path := c.path(want.Key)
 	if !addressable(want.Key.ID) {
 		return resourcemanager.Copy{Key: want.Key}, nil
@@ -179,7 +158,7 @@ func (c *REST) read(ctx context.Context, want resourcemanager.Want, method strin
 		path += "?v=full"
 	}
 	got := resourcemanager.Copy{Key: want.Key}
-	a, err := c.call(ctx, method, path, nil, nil)
+	a, err := c.call(ctx, http.MethodGet, path, nil, nil)
 	if err != nil {
 		return got, err
 	}
@@ -322,7 +301,6 @@ type answer struct {
 	status int
 	header http.Header
 	body   []byte
-	head   bool
 }
 
 // json reports whether the answer is of the API, and not a page of a proxy, of a web server without it, or of a log-in.
@@ -332,7 +310,7 @@ func (a answer) json() bool {
 	if media != "application/json" && media != "application/fhir+json" {
 		return a.status == http.StatusNoContent
 	}
-	return a.head || len(a.body) > 0 && a.body[0] == '{'
+	return len(a.body) > 0 && a.body[0] == '{'
 }
 
 // tag returns the version that the ETag names; empty where there is none.
@@ -410,7 +388,7 @@ func (c *REST) call(ctx context.Context, method, path string, body []byte, heade
 		return answer{}, broken(ctx, op, err)
 	}
 	defer drain(res.Body)
-	a := answer{status: res.StatusCode, header: res.Header, head: method == http.MethodHead}
+	a := answer{status: res.StatusCode, header: res.Header}
 	limit := int64(c.opts.Limit) + 64<<10 // for what a server adds to a document of that size
 	a.body, err = io.ReadAll(io.LimitReader(&touching{r: &counting{ReadCloser: res.Body, n: &c.in}, touch: touchOf(ctx)}, limit+1))
 	switch {

@@ -332,10 +332,6 @@ func TestOpenMRSHasNoHistory(t *testing.T) {
 	if err != nil || got[0].State != resourcemanager.Absent || got[1].State != resourcemanager.Present {
 		t.Errorf("%+v, %v", got, err)
 	}
-	tags, err := e.Tags(t.Context(), []fhir.Key{k})
-	if err != nil || tags[0].State != resourcemanager.Present || tags[0].Content != nil || tags[0].Tag != got[1].Tag {
-		t.Errorf("tags: %+v, %v", tags, err)
-	}
 	if !json.Valid(got[1].Content) {
 		t.Error("no content")
 	}

@@ -13,7 +13,7 @@ import (
 // editOpenMRS writes to OpenMRS, which knows no If-Match: the copy that is there is compared with the base right before. A delete voids or
 // retires, never purges; what was voided is brought back before it is updated.
 func (c *REST) editOpenMRS(ctx context.Context, e resourcemanager.Edit) (resourcemanager.Answer, error) {
-	now, err := c.read(ctx, resourcemanager.Want{Key: e.Key}, http.MethodGet)
+	now, err := c.read(ctx, resourcemanager.Want{Key: e.Key})
 	if err != nil {
 		return resourcemanager.Answer{}, err
 	}
@@ -29,7 +29,7 @@ func (c *REST) editOpenMRS(ctx context.Context, e resourcemanager.Edit) (resourc
 		return *refused, nil
 	}
 	// What it answers to a write lacks the time of the change, and is not what it shows of it afterwards.
-	now, err = c.read(ctx, resourcemanager.Want{Key: e.Key}, http.MethodGet)
+	now, err = c.read(ctx, resourcemanager.Want{Key: e.Key})
 	return resourcemanager.Answer{Fate: resourcemanager.Done, Copy: now, Status: w.status}, err
 }
 
@@ -111,7 +111,7 @@ func (w *emrWrite) revive() (*resourcemanager.Answer, error) {
 		return refused, err
 	}
 	var err error
-	w.now, err = w.c.read(w.ctx, resourcemanager.Want{Key: w.key}, http.MethodGet)
+	w.now, err = w.c.read(w.ctx, resourcemanager.Want{Key: w.key})
 	return nil, err
 }
 

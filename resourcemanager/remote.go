@@ -66,8 +66,6 @@ type Remote interface {
 	// Read returns one Copy for each want, in their order. An answer that says nothing about the documents (the link broke, the server is busy,
 	// the credential is refused) is an error: Transient, Denied or Invalid (syncerr), and no Copy counts.
 	Read(ctx context.Context, wants []Want) ([]Copy, error)
-	// Tags is Read of current copies without their contents, where the server can leave them out.
-	Tags(ctx context.Context, keys []fhir.Key) ([]Copy, error)
 	// Write carries the edits out one by one in their order, whatever happens to the others, and returns one Answer each. With an error
 	// it returns the answers that it has: those edits are done, of the rest nothing is known.
 	Write(ctx context.Context, edits []Edit) ([]Answer, error)

@@ -51,15 +51,6 @@ func (f *Folder) Read(_ context.Context, wants []resourcemanager.Want) (out []re
 	return out, err
 }
 
-// Tags is Read.
-func (f *Folder) Tags(_ context.Context, keys []fhir.Key) (out []resourcemanager.Copy, err error) {
-	for _, k := range keys {
-		c, rerr := f.read(k)
-		out, err = append(out, c), errors.Join(err, rerr)
-	}
-	return out, err
-}
-
 // Write changes files, but none that was changed since the node last saw it.
 func (f *Folder) Write(_ context.Context, edits []resourcemanager.Edit) (out []resourcemanager.Answer, err error) {
 	for _, e := range edits {
