@@ -156,6 +156,8 @@ func (w *country) flows(t *testing.T, d *driver) {
 		}
 		w.hill.cable.cut.Store(true)
 		defer w.hill.cable.cut.Store(false)
+		w.district.put(patient("Patient/ends-the-waiting", "+255 700 000 011", "6 Hill Road")) // whoever waits for news is answered
+		w.until("clinic-hill's last request has come before the time goes on", func() bool { return w.hill.cable.flying.Load() == 0 })
 		w.clock.pass(23 * time.Hour) // of the 24 after which a node counts as silent
 		heard()
 		w.until("only clinic-island is silent", func() bool { return slices.Equal(w.nation.silent(), []string{"clinic-island"}) })

@@ -32,13 +32,16 @@ func (c *clock) arrive()                 { c.behind.Store(0) }
 
 // cable carries a node's requests to its parent until it is cut, as the one of `tributary demo` does.
 type cable struct {
-	next http.RoundTripper
-	cut  atomic.Bool
+	next   http.RoundTripper
+	cut    atomic.Bool
+	flying atomic.Int64 // requests that the parent has not answered yet
 }
 
 var errCut = errors.New("connect: network is unreachable")
 
 func (c *cable) RoundTrip(r *http.Request) (*http.Response, error) {
+	c.flying.Add(1)
+	defer c.flying.Add(-1)
 	if c.cut.Load() {
 		return nil, errCut
 	}
