@@ -40,7 +40,7 @@ type world struct {
 	sent   []string // each exchange: ids in order, with +unit size
 	names  []feed.Name
 	err    error
-	during func(exchange string) // what goes on at the child meanwhile; nil for nothing
+	during func() // what goes on at the child meanwhile; nil for nothing
 	p      *push.Pusher
 }
 
@@ -99,7 +99,7 @@ func (w *world) Send(ctx context.Context, s resourcemanager.Shipment) (resourcem
 	}
 	w.sent, w.names = append(w.sent, strings.Join(ids, " ")), append(w.names, s.Names...)
 	if w.during != nil {
-		w.during(strings.Join(ids, " "))
+		w.during()
 	}
 	rs, err := w.top.Accept(ctx, engine.Batch{Link: engine.Link{Child: "c1", Peer: "low"}, Events: events, Names: s.Names, Known: s.Known})
 	return resourcemanager.Sent{Receipts: rs, Status: 200}, err
@@ -366,14 +366,21 @@ func TestPushDirty(t *testing.T) {
 	}
 }
 
-// A parent that waits for a person is not told the same thing with every pass, and it is told at once what is new, or where it has another log. A
-// clock that was put back delays nothing.
-func TestPushHeldAgain(t *testing.T) {
+// newUndecided is a world with a held key, Basic/a, about which the parent leaves the decision to a person.
+func newUndecided(t *testing.T) *world {
+	t.Helper()
 	w := newWorld(t, push.Config{})
 	w.write("a=own")
 	w.want("first", "a")
 	w.top.SetPolicies(reconcile.Policies{Default: reconcile.Defer})
 	w.heldFrom(epoch2, 7, "a", "lost")
+	return w
+}
+
+// A parent that waits for a person is not told the same thing with every pass, and it is told at once what is new, or where it has another log. A
+// clock that was put back delays nothing.
+func TestPushHeldAgain(t *testing.T) {
+	w := newUndecided(t)
 	both := []string{"a", "a"}
 	w.want("told", both...)
 	w.want("at once")
@@ -409,13 +416,9 @@ func TestPushHeldAgain(t *testing.T) {
 
 // What is written while the parent is told of a held key has not been told: it is due at once.
 func TestPushHeldWrittenMeanwhile(t *testing.T) {
-	w := newWorld(t, push.Config{})
-	w.write("a=own")
-	w.want("first", "a")
-	w.top.SetPolicies(reconcile.Policies{Default: reconcile.Defer})
-	w.heldFrom(epoch2, 7, "a", "lost")
+	w := newUndecided(t)
 	for at := range 2 { // while the own copy goes up, and while the held one does
-		w.during = func(string) {
+		w.during = func() {
 			if len(w.sent) == at+1 {
 				w.write(fmt.Sprintf("a=again %d", at))
 			}
@@ -443,5 +446,29 @@ func TestPushHeldInParts(t *testing.T) {
 		w.heldFrom(epoch2, uint64(7+i), id, text)
 	}
 	w.want("dirty", "a b", "c", "a b", "c", "d e", "d e")
+	w.want("nothing is due")
+}
+
+// Where the link breaks in the middle of much that is held, the parent is told of the rest when it is back, and not of all again.
+func TestPushHeldBroken(t *testing.T) {
+	w := newWorld(t, push.Config{})
+	w.top.SetPolicies(reconcile.Policies{Default: reconcile.Defer})
+	ids := []string{"a", "b", "c", "d", "e"}
+	w.write(ids...)
+	w.want("first", "a+5 b+5 c+5 d+5 e+5")
+	for i, id := range ids {
+		w.heldFrom(epoch2, uint64(7+i), id, strings.Repeat("x", 1_500_000))
+	}
+	ctx, cancel := context.WithCancel(w.ctx)
+	w.sent, w.during = nil, func() {
+		if len(w.sent) == 4 { // own, held a b, held c
+			cancel()
+		}
+	}
+	if _, err := w.p.Pass(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v after %q", err, w.sent)
+	}
+	w.during = nil
+	w.want("the rest", "d e", "d e")
 	w.want("nothing is due")
 }
