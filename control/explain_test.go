@@ -211,5 +211,5 @@ func TestExplainWhatIsNotSettled(t *testing.T) {
 	bad := edit(t, parent, "9", "Phiri")
 	bad.Content = []byte(`{"resourceType":"Patient","id":"9"}`)
 	w.pull(parent, true, bad)
-	says(t, explain(t, w, key("9")), "has never had a copy", "could not be taken over here after 1 attempt")
+	says(t, explain(t, w, key("9")), "has never had a copy", "could not be taken over here after 1 attempt: its content")
 }

@@ -3,6 +3,7 @@ package control
 import (
 	"strings"
 
+	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/store"
 )
 
@@ -96,6 +97,11 @@ func (e Explanation) decided() []Sentence {
 	return nil
 }
 
+// Reason leaves out of a noted error which record it is about, where that is said beside it.
+func Reason(text string, key fhir.Key) string {
+	return strings.TrimPrefix(text, "accept "+key.String()+": ")
+}
+
 // pending says what is not settled.
 func (e Explanation) pending() []Sentence {
 	var out []Sentence
@@ -114,7 +120,7 @@ func (e Explanation) pending() []Sentence {
 		if p.Direction == Push {
 			s.Code, where = "not_delivered", "was refused by the parent"
 		}
-		s.Text = "A change " + where + " after " + plural(p.Attempts, "attempt", "attempts") + ": " + strings.TrimPrefix(p.Reason, "accept "+p.Key.String()+": ")
+		s.Text = "A change " + where + " after " + plural(p.Attempts, "attempt", "attempts") + ": " + Reason(p.Reason, p.Key)
 		out = append(out, s)
 		if g := p.GivenUp; g != nil {
 			out = append(out, Sentence{

@@ -4,7 +4,6 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"github.com/tributary-sync/tributary/control"
 	"github.com/tributary-sync/tributary/fhir"
@@ -73,7 +72,7 @@ func (p page) kindWords(x control.Parked) string {
 
 // reason leaves out of an error what the row says already: which record it is about.
 func reason(text string, key fhir.Key) string {
-	return sentence(strings.TrimPrefix(text, "accept "+key.String()+": "))
+	return sentence(control.Reason(text, key))
 }
 
 type heldRow struct {
