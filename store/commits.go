@@ -2,37 +2,13 @@ package store
 
 import (
 	"context"
-	"sync"
+	"runtime"
 
 	"gorm.io/gorm"
 
 	"github.com/tributary-sync/tributary/fhir"
 	"github.com/tributary-sync/tributary/syncerr"
 )
-
-// commits coalesces writers into group commits: the first waiting writer commits for those behind it, and for those that come while its
-// transaction is at work, so that many small writes share one flush to disk. It needs no goroutine of its own and waits for nobody.
-type commits struct {
-	mu      sync.Mutex
-	busy    bool
-	waiting []*write
-}
-
-// maxGroup bounds how many writers share a transaction, and so how long the first one waits for the last.
-const maxGroup = 64
-
-// take returns the writers that wait, most at the most.
-func (g *commits) take(most int) []*write {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	n := min(len(g.waiting), most)
-	if n <= 0 {
-		return nil
-	}
-	taken := append([]*write(nil), g.waiting[:n]...)
-	g.waiting = append(g.waiting[:0], g.waiting[n:]...)
-	return taken
-}
 
 type write struct {
 	ctx  context.Context
@@ -56,16 +32,10 @@ func (s *Store) WriteOf(ctx context.Context, keys []fhir.Key, fn func(*Tx) error
 }
 
 func (s *Store) write(w *write) error {
-	g := &s.group
-	g.mu.Lock()
-	g.waiting = append(g.waiting, w)
-	lead := !g.busy
-	g.busy = true
-	g.mu.Unlock()
-	if !lead && !<-w.done {
+	if !s.group.enter(w) && !<-w.done {
 		return w.err
 	}
-	group := &group{writers: g.take(maxGroup)}
+	group := &group{writers: s.group.take(0)}
 	whole := false
 	defer func() { s.release(group, w, whole) }() // also when a writer panics: those who wait must not wait for ever
 	s.commit(group)
@@ -76,16 +46,8 @@ func (s *Store) write(w *write) error {
 // group are the writers of one transaction. Others join it while it is at work.
 type group struct{ writers []*write }
 
-// release lets the next group begin and tells the others of this one that they are done.
+// release tells the others of a group that they are done and lets the next group begin.
 func (s *Store) release(group *group, leader *write, whole bool) {
-	g := &s.group
-	g.mu.Lock()
-	if len(g.waiting) > 0 {
-		g.waiting[0].done <- true
-	} else {
-		g.busy = false
-	}
-	g.mu.Unlock()
 	for _, other := range group.writers {
 		if other == leader {
 			continue
@@ -94,6 +56,11 @@ func (s *Store) release(group *group, leader *write, whole bool) {
 			other.err = syncerr.New(syncerr.Transient, "write", "another writer of the same commit failed").WithHint("Try again")
 		}
 		other.done <- false
+	}
+	if next := s.group.leave(len(group.writers)); next != nil {
+		next.done <- true
+		// Whoever was woken last runs next: the leader, for whom the disk waits. This goroutine has but a client of its own to answer.
+		runtime.Gosched()
 	}
 }
 
@@ -151,6 +118,7 @@ func (s *Store) once(g *group, open bool) (wrote bool, err error) {
 	if err := t.start(); err != nil {
 		return false, err
 	}
+	began := s.opts.Clock()
 	for ran := 0; ran < len(g.writers); {
 		t.shared = len(g.writers) > 1
 		if err := t.runAll(g.writers[ran:]); err != nil {
@@ -165,15 +133,17 @@ func (s *Store) once(g *group, open bool) (wrote bool, err error) {
 			return false, err
 		}
 		if open {
-			g.writers = append(g.writers, s.group.take(maxGroup-ran)...)
+			g.writers = append(g.writers, s.group.join(ran, s.opts.Clock().Sub(began))...)
 		}
 	}
+	ready := s.opts.Clock()
 	if err := t.point("commit"); err != nil {
 		return false, err
 	}
 	if err := t.g.Commit().Error; err != nil {
 		return false, err
 	}
+	s.group.measure(ready.Sub(began), s.opts.Clock().Sub(ready))
 	t.keep()
 	t.keepClasses()
 	if err := t.point("committed"); err != nil {
