@@ -39,7 +39,7 @@ func dialectOf(name string) (dialect, error) {
 	switch name {
 	case "sqlite", "":
 		return dialect{
-			name: "sqlite", open: openSQLite, check: checkSQLite, kind: kindSQLite, rows: []int{40, 8, 3, 1},
+			name: "sqlite", open: openSQLite, check: checkSQLite, kind: kindSQLite, rows: []int{32, 16, 8, 4, 2, 1},
 			server: func(ctx context.Context, g *gorm.DB) string {
 				return "SQLite " + scalar(ctx, g, "SELECT sqlite_version()")
 			},

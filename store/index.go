@@ -43,7 +43,7 @@ func (t *transaction) indexed(p *pending) (map[uint64]map[indexRow]bool, error) 
 
 // chunk returns how many of so many rows the next statement reads: few sizes, so that few statements have to be prepared.
 func chunk(rows int) int {
-	for _, size := range []int{50, 12, 4} {
+	for _, size := range []int{32, 16, 8, 4, 2} {
 		if rows >= size {
 			return size
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"math"
 	"strings"
 )
 
@@ -14,7 +15,7 @@ type keeper struct{ driver.Connector }
 
 // keptStatements bounds the statements of one connection. The program has fewer that run often; a statement is some kilobytes of
 // SQLite's memory, one of many rows some hundred.
-const keptStatements = 150
+const keptStatements = 250
 
 // Connect opens a connection.
 func (k keeper) Connect(ctx context.Context) (driver.Conn, error) {
@@ -114,6 +115,25 @@ func (c *keptConn) makeRoom() error {
 	}
 	delete(c.kept, oldest)
 	return s.Close()
+}
+
+// CheckNamedValue brings an argument to the form that SQLite takes. database/sql does so for every type by reflection, and a group commit has hundreds.
+func (c *keptConn) CheckNamedValue(v *driver.NamedValue) error {
+	switch x := v.Value.(type) {
+	case int64, string, []byte, nil:
+	case int:
+		v.Value = int64(x)
+	case int32:
+		v.Value = int64(x)
+	case uint64:
+		if x > math.MaxInt64 {
+			return driver.ErrSkip // which says why it cannot be
+		}
+		v.Value = int64(x)
+	default:
+		return driver.ErrSkip
+	}
+	return nil
 }
 
 // ExecContext runs a statement that gives no rows.
