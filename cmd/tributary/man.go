@@ -63,7 +63,7 @@ func manual(root *cobra.Command, version string) string {
 	paragraphs(&b, "0 done; 1 failed; 2 wrong usage or configuration; 3 done, and something is parked, in conflict or different.")
 	line(".SH", "ENVIRONMENT")
 	paragraphs(&b, "TRIBUTARY_CONFIG names the configuration file. Any setting can be given, for example parent.credential_file as TRIBUTARY_PARENT__CREDENTIAL_FILE. "+
-		"NO_COLOR switches colours off. HTTPS_PROXY, HTTP_PROXY and NO_PROXY are heeded. GOGC goes before the node's own choice.")
+		"NO_COLOR switches colours off. HTTPS_PROXY, HTTP_PROXY and NO_PROXY are heeded. GOGC and GOMAXPROCS go before the node's own choice.")
 	line(".SH", "FILES")
 	paragraphs(&b, "./tributary.yaml, /etc/tributary/tributary.yaml: the configuration, whichever is found first.")
 	line(".SH", "EXAMPLES")

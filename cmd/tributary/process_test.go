@@ -89,10 +89,10 @@ func command(ctx context.Context, m machine, args ...string) *exec.Cmd {
 	return c
 }
 
-// app is the program in this process: what only a process shows is tested in internal/processtest. GOGC keeps serve from
-// setting it for all tests.
+// app is the program in this process: what only a process shows is tested in internal/processtest. GOGC and GOMAXPROCS
+// keep serve from setting them for all tests.
 func (m machine) app(in io.Reader, out, errs io.Writer) *app {
-	return &app{in: in, out: out, errors: errs, env: append([]string{"GOGC=100"}, m.env...), clock: time.Now, version: "test"}
+	return &app{in: in, out: out, errors: errs, env: append([]string{"GOGC=100", "GOMAXPROCS=1"}, m.env...), clock: time.Now, version: "test"}
 }
 
 // do runs a command to its end, in the folder of the machine.

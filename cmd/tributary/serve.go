@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -29,15 +28,9 @@ func (a *app) serveCommand() *cobra.Command {
 	}
 }
 
-// garbage is how much memory may be waiting to be used again, in percent of what is in use: a clinic's computer has more time than
-// memory. GOGC in the environment goes before it.
-const garbage = 50
-
 func (a *app) serve(ctx context.Context, cfg config.Config) (err error) {
 	log := a.logger(cfg)
-	if !slices.ContainsFunc(a.env, func(e string) bool { return strings.HasPrefix(e, "GOGC=") }) {
-		debug.SetGCPercent(garbage)
-	}
+	defer node.FitRuntime(a.has)()
 	file, err := config.Open(a.configPath, a.env)
 	if err != nil {
 		return err
@@ -75,6 +68,11 @@ func (a *app) serve(ctx context.Context, cfg config.Config) (err error) {
 		return syncerr.Wrap(syncerr.Internal, "serve", err)
 	}
 	return nil
+}
+
+// has reports whether the environment has a variable.
+func (a *app) has(variable string) bool {
+	return slices.ContainsFunc(a.env, func(e string) bool { return strings.HasPrefix(e, variable+"=") })
 }
 
 // logger writes as log.level and log.format say to standard error.

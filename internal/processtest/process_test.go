@@ -5,11 +5,13 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -158,6 +160,31 @@ func samples(t *testing.T) string {
 		t.Fatalf("SAMPLES_DIR must name the folder of sample records: %v", err)
 	}
 	return dir
+}
+
+// A node has one place more for goroutines that run than the runtime would give it, but for what the environment asks for.
+func TestPlacesForGoroutines(t *testing.T) {
+	bin := build(t)
+	t.Setenv("GOMAXPROCS", "") // what it was comes back
+	if err := os.Unsetenv("GOMAXPROCS"); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		env  string
+		want int
+	}{{"GOGC=100", runtime.GOMAXPROCS(0) + 1}, {"GOMAXPROCS=7", 7}} {
+		p := newProc(t, bin, "clinic", tt.env)
+		p.start()
+		res, err := http.Get(p.url() + "/metrics")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		text, err := io.ReadAll(res.Body)
+		if want := fmt.Sprintf("\ngo_sched_gomaxprocs_threads %d\n", tt.want); err != nil || !bytes.Contains(text, []byte(want)) {
+			t.Errorf("with %s the metrics lack %q, %v", tt.env, want, err)
+		}
+	}
 }
 
 // Three processes, SQLite under MariaDB under SQLite, converge on all sample records while the middle one is killed and started
