@@ -101,7 +101,7 @@ func TestGroupWaitsForTheMissing(t *testing.T) {
 					t.Errorf("%d joined after %v, want %d after %v", n, waited, tt.joined, tt.waited)
 				}
 				<-time.After(time.Second) // of the bubble
-				if left := len(g.waiting); left != tt.come-tt.joined {
+				if left := len(g.take(0)); left != tt.come-tt.joined {
 					t.Errorf("%d wait still, want %d", left, tt.come-tt.joined)
 				}
 			})
