@@ -8,7 +8,7 @@ import (
 const (
 	// garbage is how much memory may be waiting to be used again, in percent of what is in use: a clinic's computer has more time than memory.
 	garbage = 35
-	// ballast is counted as in use though it is never touched and so takes no memory. With it a small heap is not swept fifty times a second; a heap of 75 MB,
+	// ballast is counted as in use though it is never touched and so takes no memory. With it a small heap is not swept ten times a second; a heap of 75 MB,
 	// as a large catch-up has, may have as much garbage as without it at 50 percent.
 	ballast = 32 << 20
 	// forDisk is how many goroutines more may run than there are processors: the one that is in the middle of a flush to disk keeps its place among those that
