@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"runtime"
+	"time"
 
 	"gorm.io/gorm"
 
@@ -35,7 +36,7 @@ func (s *Store) write(w *write) error {
 	if !s.group.enter(w) && !<-w.done {
 		return w.err
 	}
-	group := &group{writers: s.group.take(0)}
+	group := &group{writers: s.group.join(0, 0)}
 	whole := false
 	defer func() { s.release(group, w, whole) }() // also when a writer panics: those who wait must not wait for ever
 	s.commit(group)
@@ -118,8 +119,9 @@ func (s *Store) once(g *group, open bool) (wrote bool, err error) {
 	if err := t.start(); err != nil {
 		return false, err
 	}
-	began := s.opts.Clock()
+	began, work := s.opts.Clock(), time.Duration(0)
 	for ran := 0; ran < len(g.writers); {
+		round := s.opts.Clock()
 		t.shared = len(g.writers) > 1
 		if err := t.runAll(g.writers[ran:]); err != nil {
 			return false, err
@@ -132,8 +134,10 @@ func (s *Store) once(g *group, open bool) (wrote bool, err error) {
 		if err := t.flush(); err != nil {
 			return false, err
 		}
+		now := s.opts.Clock()
+		work += now.Sub(round)
 		if open {
-			g.writers = append(g.writers, s.group.join(ran, s.opts.Clock().Sub(began))...)
+			g.writers = append(g.writers, s.group.join(ran, now.Sub(began))...)
 		}
 	}
 	ready := s.opts.Clock()
@@ -143,7 +147,7 @@ func (s *Store) once(g *group, open bool) (wrote bool, err error) {
 	if err := t.g.Commit().Error; err != nil {
 		return false, err
 	}
-	s.group.measure(ready.Sub(began), s.opts.Clock().Sub(ready))
+	s.group.measure(work, s.opts.Clock().Sub(ready))
 	t.keep()
 	t.keepClasses()
 	if err := t.point("committed"); err != nil {

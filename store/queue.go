@@ -59,15 +59,18 @@ func (g *commits) leave(size int) *write {
 	return g.waiting[0]
 }
 
-// take returns the writers that wait, as many as there is room for in a transaction that has so many already.
-func (g *commits) take(has int) []*write {
+// slow reports whether the disk is what a writer waits for; it is taken for slow until it has been measured.
+func (g *commits) slow() bool { return g.flush >= 2*g.work }
+
+// join returns those of the writers who wait that have room in a transaction which has so many and began so long ago. Where nobody waits and the disk is slow it
+// waits for those who are missing.
+func (g *commits) join(has int, since time.Duration) []*write {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.taken(has)
-}
-
-// taken is take for a caller that holds the lock.
-func (g *commits) taken(has int) []*write {
+	left := g.flush/patience - since
+	if missing := min(g.crowd, maxGroup) - has; len(g.waiting) == 0 && missing > 0 && g.slow() && left > 0 {
+		g.await(missing, left)
+	}
 	most := maxGroup
 	if !g.slow() {
 		most = min(most, max(1, (g.crowd+1)/2))
@@ -76,33 +79,24 @@ func (g *commits) taken(has int) []*write {
 	if n <= 0 {
 		return nil
 	}
-	taken := append([]*write(nil), g.waiting[:n]...)
+	joined := append([]*write(nil), g.waiting[:n]...)
 	g.waiting = append(g.waiting[:0], g.waiting[n:]...)
-	return taken
+	return joined
 }
 
-// slow reports whether the disk is what a writer waits for; it is taken for slow until it has been measured.
-func (g *commits) slow() bool { return g.flush >= 2*g.work }
-
-// join returns the writers that join a transaction which has so many, and is at work for so long. On a slow disk it waits for those who are missing.
-func (g *commits) join(has int, since time.Duration) []*write {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	left := g.flush/patience - since
-	if missing := min(g.crowd, maxGroup) - has; len(g.waiting) == 0 && missing > 0 && g.slow() && left > 0 {
-		enough := make(chan struct{})
-		g.enough, g.wanted = enough, missing
-		g.mu.Unlock()
-		end := time.NewTimer(left)
-		select {
-		case <-enough:
-		case <-end.C:
-		}
-		end.Stop()
-		g.mu.Lock()
-		g.enough = nil
+// await gives up the lock until so many writers wait, or for so long.
+func (g *commits) await(writers int, most time.Duration) {
+	enough := make(chan struct{})
+	g.enough, g.wanted = enough, writers
+	g.mu.Unlock()
+	end := time.NewTimer(most)
+	select {
+	case <-enough:
+	case <-end.C:
 	}
-	return g.taken(has)
+	end.Stop()
+	g.mu.Lock()
+	g.enough = nil
 }
 
 // measure notes what the statements and the commit of a transaction took.

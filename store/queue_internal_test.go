@@ -1,6 +1,10 @@
 package store
 
 import (
+	"context"
+	"database/sql/driver"
+	"math"
+	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,7 +20,7 @@ func queue(crowd int, work, flush time.Duration) *commits {
 		g.enter(&write{done: make(chan bool, 1)})
 	}
 	if crowd > 0 {
-		g.leave(len(g.take(0)))
+		g.leave(len(g.join(0, 0)))
 		g.waiting, g.busy, g.crowd = nil, true, crowd
 	}
 	return g
@@ -52,7 +56,7 @@ func TestGroupSize(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				g := queue(tt.crowd, tt.work, tt.flush)
 				come(g, tt.wait, 0)
-				if n := len(g.take(0)); n != tt.first {
+				if n := len(g.join(0, 0)); n != tt.first {
 					t.Errorf("%d begin, want %d", n, tt.first)
 				}
 				g = queue(tt.crowd, tt.work, tt.flush)
@@ -101,7 +105,7 @@ func TestGroupWaitsForTheMissing(t *testing.T) {
 					t.Errorf("%d joined after %v, want %d after %v", n, waited, tt.joined, tt.waited)
 				}
 				<-time.After(time.Second) // of the bubble
-				if left := len(g.take(0)); left != tt.come-tt.joined {
+				if left := len(g.join(0, 0)); left != tt.come-tt.joined {
 					t.Errorf("%d wait still, want %d", left, tt.come-tt.joined)
 				}
 			})
@@ -122,5 +126,71 @@ func TestGroupForgetsItsCrowd(t *testing.T) {
 	g.leave(0)
 	if g.leave(9); g.crowd != 9 {
 		t.Errorf("a crowd of 9 counts as %d", g.crowd)
+	}
+}
+
+// A store measures its disk and its statements, and neither is what it waited for others.
+func TestGroupIsMeasured(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		const flush, statement = 400 * time.Millisecond, time.Millisecond
+		begun := false
+		hook := func(point string) error {
+			switch {
+			case !begun:
+			case point == "commit":
+				<-time.After(flush)
+			case point != "committed":
+				<-time.After(statement)
+			}
+			return nil
+		}
+		st, err := Create(context.Background(), Options{DSN: filepath.Join(dir, "n.db"), Volatile: true, Hook: hook}, "n", 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			if err := st.Close(); err != nil {
+				t.Error(err)
+			}
+		}()
+		begun = true
+		write := func() time.Duration {
+			begin := time.Now()
+			if err := st.Write(context.Background(), func(tx *Tx) error { return tx.SetState("a", time.Now().String()) }); err != nil {
+				t.Fatal(err)
+			}
+			return time.Since(begin)
+		}
+		alone := write()
+		st.group.work, st.group.flush = 0, 0 // as if that were the first
+		write()
+		if g := &st.group; g.flush != flush || g.work < statement || g.work > 10*statement {
+			t.Fatalf("flush %v, statements %v", g.flush, g.work)
+		}
+		work := st.group.work
+		st.group.crowd = 4
+		if waited := write() - alone; waited < flush/patience-10*statement || waited > flush/patience {
+			t.Errorf("waited %v for others, want about %v", waited, flush/patience)
+		}
+		if st.group.work != work {
+			t.Errorf("the statements take %v, with what was waited %v", work, st.group.work)
+		}
+	})
+}
+
+func TestArguments(t *testing.T) {
+	c := &keptConn{}
+	for _, tt := range []struct{ in, want any }{{3, int64(3)}, {int32(-3), int64(-3)}, {uint64(math.MaxInt64), int64(math.MaxInt64)}, {"s", "s"}, {nil, nil}, {int64(7), int64(7)}} {
+		v := driver.NamedValue{Value: tt.in}
+		if err := c.CheckNamedValue(&v); err != nil || v.Value != tt.want {
+			t.Errorf("%T %v becomes %T %v, %v", tt.in, tt.in, v.Value, v.Value, err)
+		}
+	}
+	for _, other := range []any{uint64(math.MaxInt64 + 1), true, 1.5, time.Time{}} {
+		v := driver.NamedValue{Value: other}
+		if err := c.CheckNamedValue(&v); err != driver.ErrSkip || v.Value != other {
+			t.Errorf("%T %v becomes %v, %v", other, other, v.Value, err)
+		}
 	}
 }

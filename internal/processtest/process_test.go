@@ -162,17 +162,19 @@ func samples(t *testing.T) string {
 	return dir
 }
 
-// A node has one place more for goroutines that run than the runtime would give it, but for what the environment asks for.
-func TestPlacesForGoroutines(t *testing.T) {
+// A node has one place more for goroutines that run than the runtime would give it, and less garbage, but for what the environment asks for.
+func TestRuntimeIsFitted(t *testing.T) {
 	bin := build(t)
-	t.Setenv("GOMAXPROCS", "") // what it was comes back
-	if err := os.Unsetenv("GOMAXPROCS"); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"GOMAXPROCS", "GOGC"} {
+		t.Setenv(name, "") // what it was comes back
+		if err := os.Unsetenv(name); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for _, tt := range []struct {
-		env  string
-		want int
-	}{{"GOGC=100", runtime.GOMAXPROCS(0) + 1}, {"GOMAXPROCS=7", 7}} {
+		env             string
+		places, garbage int
+	}{{"GOGC=90", runtime.GOMAXPROCS(0) + 1, 90}, {"GOMAXPROCS=7", 7, 35}} {
 		p := newProc(t, bin, "clinic", tt.env)
 		p.start()
 		res, err := http.Get(p.url() + "/metrics")
@@ -181,8 +183,13 @@ func TestPlacesForGoroutines(t *testing.T) {
 		}
 		defer res.Body.Close()
 		text, err := io.ReadAll(res.Body)
-		if want := fmt.Sprintf("\ngo_sched_gomaxprocs_threads %d\n", tt.want); err != nil || !bytes.Contains(text, []byte(want)) {
-			t.Errorf("with %s the metrics lack %q, %v", tt.env, want, err)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{fmt.Sprintf("\ngo_sched_gomaxprocs_threads %d\n", tt.places), fmt.Sprintf("\ngo_gc_gogc_percent %d\n", tt.garbage)} {
+			if !bytes.Contains(text, []byte(want)) {
+				t.Errorf("with %s the metrics lack %q", tt.env, want)
+			}
 		}
 	}
 }
