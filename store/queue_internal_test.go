@@ -129,6 +129,14 @@ func TestGroupForgetsItsCrowd(t *testing.T) {
 	}
 }
 
+func TestGroupAfterAClockWentBack(t *testing.T) {
+	g := &commits{}
+	g.measure(time.Millisecond, -time.Hour)
+	if g.measure(time.Millisecond, 2*time.Millisecond); g.flush != 2*time.Millisecond {
+		t.Errorf("a flush takes %v", g.flush)
+	}
+}
+
 // A store measures its disk and its statements, and neither is what it waited for others.
 func TestGroupIsMeasured(t *testing.T) {
 	dir := t.TempDir()
